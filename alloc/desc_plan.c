@@ -1,0 +1,1 @@
+#include <quire/desc_plan.h>

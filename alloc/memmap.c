@@ -1,0 +1,1 @@
+#include <quire/memmap.h>

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What core/ asks of the CPU and the platform. One implementation a CPU, in
+ * core/arch/<cpu>/; nothing outside that folder knows more about it than this.
+ */
+#ifndef QUIRE_ARCH_H
+#define QUIRE_ARCH_H
+
+#include <quire/boot_info.h>
+#include <quire/compiler.h>
+#include <quire/region.h>
+#include <quire/types.h>
+#include <stdbool.h>
+
+/* ---- the address space (design section 3) ---- */
+#define DIRECT_MAP_BASE   0xffff800000000000ull
+#define DIRECT_MAP_BYTES  0x0000600000000000ull /* 96 TiB */
+#define DESC_WINDOW_BASE  0xffffe00000000000ull /* page descriptors, 8 bytes a pfn */
+#define STACK_WINDOW_BASE 0xfffff00000000000ull /* stacks, devices; guard pages between */
+#define KERNEL_BASE       0xffffffff80000000ull
+
+/* ---- boot, in this order ---- */
+void arch_early_init(const struct boot_info *bi); /* CPU features, GDT, IDT, TSS, IST stacks; serial
+						     port as first console */
+void arch_paging_init(const struct boot_info *bi, const struct region *ram,
+		      size_t ram_count); /* own tables from boot_alloc(), W^X; switches to them */
+void arch_time_init(void);               /* TSC rate */
+void arch_interrupts_init(void); /* PIC masked, APIC, IOAPIC, timer tick (calls sched_tick) */
+void arch_devices_init(void);    /* serial interrupts, PS/2 keyboard */
+void arch_framebuffer_init(
+	const struct boot_framebuffer *fb); /* maps it write-combining and adds the console sink */
+
+/* ---- memory ---- */
+enum arch_map_flags {
+	ARCH_MAP_WRITE = 1,
+	ARCH_MAP_EXECUTE = 2,
+	ARCH_MAP_UNCACHED = 4,
+	ARCH_MAP_WRITE_COMBINING = 8,
+};
+/* Map a device (or firmware table) range into the kernel; never freed. NULL when out of memory.
+ * After arch_paging_init(). */
+void *arch_map_physical(paddr_t base, uint64_t bytes, unsigned flags);
+
+/* What the kernel sees at a virtual address; for `peek` and reports. */
+struct arch_mapping {
+	bool present, writable, executable, user;
+	paddr_t physical;
+	uint64_t page_bytes; /* 4 KiB, 2 MiB, 1 GiB */
+};
+void arch_lookup(vaddr_t address, struct arch_mapping *out);
+
+/* ---- CPU ---- */
+struct arch_cpu_info {
+	char vendor[16], model[52];
+	uint32_t family, model_number, stepping;
+	unsigned physical_bits, virtual_bits;
+	bool nx, wp, smep, smap, umip, pages_1g, x2apic, invariant_tsc, la57, hypervisor;
+	char hypervisor_name[16];
+	uint32_t apic_id;
+	const char *timer; /* "x2APIC periodic 250 Hz", ... */
+};
+void arch_cpu_info(struct arch_cpu_info *out);
+
+/* Symbolised backtrace of the caller (frame == 0) or of a saved frame pointer, through
+ * console_printf. */
+void arch_backtrace(uintptr_t frame);
+/* Registers of the panic site etc. are printed by the trap code; this stops the CPU for good. */
+noreturn_fn void arch_halt(void);
+
+/* Tell a test harness how the guest ended, where there is one (isa-debug-exit). Returns when there
+ * is none. */
+void arch_debug_exit(uint8_t code);
+
+noreturn_fn void arch_reboot(void);   /* ResetSystem, then the platform's own ways */
+noreturn_fn void arch_poweroff(void); /* ResetSystem; says so when the machine stays on */
+
+/*
+ * Provoke an exception, for `test fault NAME` and the guest tests. -EINVAL for an unknown name.
+ * Does not return when it worked.
+ */
+int arch_provoke(const char *name);
+const char *const *arch_provoke_names(void); /* NULL-terminated */
+
+#endif

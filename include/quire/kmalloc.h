@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kmalloc: objects of any size on top of the page allocator.
+ *
+ * Small requests come from slabs: 2^n pages cut into objects of one size, with
+ * a bitmap of the free ones in a header kept outside the slab. No byte of a
+ * free object is used for bookkeeping, and one bit says for certain whether an
+ * object is live: double, interior and foreign frees are caught always.
+ * kfree() finds the slab through the page descriptor and needs no size.
+ * Requests over half the largest slab go to the page allocator, to the page.
+ *
+ * State lives in struct kheap; the kernel owns one (kernel_heap), which the
+ * short names below use. Any context, interrupts included; never sleeps.
+ */
+#ifndef QUIRE_KMALLOC_H
+#define QUIRE_KMALLOC_H
+
+#include <quire/list.h>
+#include <quire/page.h>
+
+#define KMALLOC_SMALL_MAX   8192 /* larger requests are runs of pages */
+#define KMALLOC_CLASSES_MAX 64
+#define KMALLOC_MIN_ALIGN                                                                          \
+	8 /* 16 from 16 bytes up; powers of two are aligned to their size, up to a page */
+
+enum kmalloc_flags {
+	KMALLOC_ZERO = 1,
+};
+
+struct slab; /* alloc/kmalloc_internal.h */
+
+/* A cache of objects of one size. All fields private to alloc/kmalloc*.c. */
+struct kmem_cache {
+	struct kheap *heap;
+	const char *name;
+	uint32_t object_bytes; /* distance between objects */
+	uint32_t wanted_bytes; /* what the creator asked for */
+	uint32_t reciprocal;   /* division by object_bytes without dividing */
+	uint16_t objects;      /* in a slab */
+	uint8_t order;         /* of a slab */
+	uint8_t flags;
+	struct slab *current; /* where the next object comes from */
+	struct list partial;  /* slabs with some objects free */
+	struct list full;
+	struct list empty; /* at most one, kept against ping-pong */
+	struct list link;  /* in kheap.caches */
+	uint64_t slabs, live;
+	uint64_t allocs, frees, failures;
+};
+
+struct kheap {
+	struct page_allocator *pages;
+	struct spinlock lock;
+	bool track;                    /* new slabs remember who allocated each object */
+	struct list caches;            /* every cache, classes first */
+	struct kmem_cache headers;     /* the cache of slab headers */
+	struct kmem_cache cache_cache; /* the cache of struct kmem_cache */
+	uint32_t class_count;
+	struct kmem_cache classes[KMALLOC_CLASSES_MAX];
+	uint64_t large_live, large_pages; /* runs of pages handed out */
+	uint64_t large_allocs, large_frees, large_failures;
+	uint64_t misuses;
+};
+
+/* Make `heap` serve from `pages`. Cannot fail; takes no memory yet. */
+void kheap_init(struct kheap *heap, struct page_allocator *pages);
+
+/* `caller` is recorded where tracking is on, and named in reports. */
+must_check void *kheap_alloc(struct kheap *heap, size_t bytes, unsigned flags, uintptr_t caller);
+must_check void *kheap_alloc_aligned(struct kheap *heap, size_t bytes, size_t align, unsigned flags,
+				     uintptr_t caller);
+must_check void *kheap_realloc(struct kheap *heap, void *object, size_t bytes, uintptr_t caller);
+void kheap_free(struct kheap *heap, void *object, uintptr_t caller);
+
+/* Usable bytes behind a live object (at least what was asked); 0 for anything else, without a
+ * report. */
+size_t kheap_size(struct kheap *heap, const void *object);
+
+/* Give the kept empty slabs back. The kernel calls it when idle. Returns pages given back. */
+uint64_t kheap_trim(struct kheap *heap);
+
+/* A typed cache. `name` must outlive it. align 0 or a power of two up to a page. NULL when out of
+ * memory or sizes are absurd. */
+must_check struct kmem_cache *kmem_cache_create(struct kheap *heap, const char *name, size_t bytes,
+						size_t align);
+must_check void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags);
+void kmem_cache_free(struct kmem_cache *cache, void *object);
+/* -EBUSY and no change while objects are live. */
+must_check int kmem_cache_destroy(struct kmem_cache *cache);
+
+/* Everything known about an address, for people. Slow; takes locks. */
+enum kheap_where {
+	KHEAP_NOWHERE,     /* not kmalloc's */
+	KHEAP_OBJECT,      /* in a live object */
+	KHEAP_FREE_OBJECT, /* in a free slot of a slab */
+	KHEAP_SLACK,       /* in a slab, behind its last object */
+	KHEAP_LARGE,       /* in a run of pages */
+};
+struct kheap_about {
+	enum kheap_where where;
+	const char *cache; /* name; NULL for large */
+	uint64_t object;   /* start address */
+	uint64_t object_bytes;
+	uint64_t slab; /* start address of the slab or run */
+	uint64_t slab_pages;
+	uint32_t slot, slots; /* index of the object, objects in the slab */
+	uint32_t slab_live;   /* live objects in that slab */
+	uintptr_t allocated_by, freed_by;
+};
+void kheap_about(struct kheap *heap, const void *address, struct kheap_about *out);
+
+struct kmem_cache_stats {
+	const char *name;
+	bool size_class; /* one of kmalloc's own */
+	uint32_t object_bytes, objects_per_slab, slab_pages;
+	uint32_t waste_bytes; /* behind the last object of a slab */
+	uint64_t slabs, live, allocs, frees, failures;
+};
+/* The i-th cache, in a fixed order (classes by size, then the others). False past the end. */
+bool kheap_cache_stats(struct kheap *heap, size_t i, struct kmem_cache_stats *out);
+
+struct kheap_stats {
+	uint64_t slab_pages, header_pages,
+		large_pages;               /* what kmalloc holds of the page allocator */
+	uint64_t live_objects, live_bytes; /* bytes counted as object sizes */
+	uint64_t large_live, large_allocs, large_frees, large_failures;
+	uint64_t misuses;
+};
+void kheap_stats(struct kheap *heap, struct kheap_stats *out);
+
+/* The validator: NULL or what is wrong. O(slabs); holds the lock. */
+const char *kheap_check(struct kheap *heap);
+
+/* ---- the kernel's heap under its usual names ---- */
+
+extern struct kheap kernel_heap;
+
+/* `bytes` uninitialised (kzalloc: zeroed) bytes, or NULL. 0 bytes gives a distinct pointer. */
+must_check void *kmalloc(size_t bytes);
+must_check void *kzalloc(size_t bytes);
+must_check void *kmalloc_array(size_t count, size_t bytes); /* overflow-checked */
+must_check void *kcalloc(size_t count, size_t bytes);       /* the same, zeroed */
+must_check void *kmalloc_aligned(size_t bytes, size_t align);
+/* NULL object = kmalloc; on NULL the old object is untouched. */
+must_check void *krealloc(void *object, size_t bytes);
+void kfree(void *object); /* NULL is a no-op */
+size_t kmalloc_size(const void *object);
+
+#endif

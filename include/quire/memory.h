@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel's memory, as a whole: what the firmware gave, what became of it,
+ * and the equation that must balance:
+ *
+ *   RAM = free + used + kernel + metadata + firmware      (pages)
+ *
+ * RAM       every frame of the firmware map with RAM behind it
+ * free/used the page allocator's
+ * kernel    kernel image, symbols, hand-over data
+ * metadata  descriptor array, superblocks, bitmaps, page tables made at boot
+ * firmware  kept by the firmware or unusable: runtime, ACPI, NVS, reserved RAM, page 0, ...
+ */
+#ifndef QUIRE_MEMORY_H
+#define QUIRE_MEMORY_H
+
+#include <quire/boot_info.h>
+#include <quire/page.h>
+#include <quire/region.h>
+
+extern struct page_allocator kernel_pages;
+
+/* From the hand-over to a working page allocator on our own page tables. Panics with a sentence.
+ * Boot only. */
+void memory_init(const struct boot_info *bi);
+
+/* Boot services' and the loader's memory becomes free (unless reclaim=off). After the switch to own
+ * tables. */
+void memory_reclaim(void);
+
+/* Zeroed memory that is never freed, from the boot pool; NULL when exhausted. Until memory_init()
+ * ends. */
+void *boot_alloc(size_t bytes);
+
+struct memory_stats {
+	uint64_t ram_pages, free_pages, used_pages, kernel_pages, metadata_pages, firmware_pages;
+	uint64_t kernel_image_pages, symbol_pages, handover_pages; /* parts of kernel_pages */
+	uint64_t descriptor_pages, pool_pages;                     /* parts of metadata_pages */
+	uint64_t undescribed_pages; /* part of firmware_pages: too sparse to manage */
+	uint64_t unreclaimed_pages; /* part of firmware_pages: reclaim=off */
+};
+void memory_stats(struct memory_stats *out);
+
+/* NULL when the equation holds and the page allocator and kmalloc agree with it; else what is
+ * wrong. */
+const char *memory_check(void);
+
+/* The firmware map as given, entry by entry. False past the end. */
+bool memory_firmware_entry(size_t i, struct boot_mem_desc *out);
+/* The regions after normalisation with the kernel's own laid over. */
+const struct region *memory_regions(size_t *count);
+/* The plan the descriptor array follows. */
+const struct desc_plan *memory_plan(void);
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page allocator: bitmaps for the frames, free lists for the blocks.
+ *
+ *   frame       4 KiB   one bit in its pageblock's bitmap, 1 = free
+ *   pageblock   2 MiB   512 frames: one cache line of bitmap, a free count, a class
+ *   superblock  1 GiB   512 pageblocks: for each class one 512-bit bitmap of its pageblocks
+ *   zone                the superblocks that have a pageblock of a class, threaded on a free list a
+ * class
+ *
+ * The class of a pageblock is the order of the largest naturally aligned free
+ * run in it (0..9; 9 = wholly free) or none. An allocation of order k takes
+ * from the smallest class that can serve it, at the lowest address in the
+ * superblock: the fullest blocks fill up first, empty ones stay whole. Orders
+ * 10 to 18 are aligned runs of wholly free pageblocks in a superblock.
+ * Free frames are never written to; freeing merges by construction.
+ *
+ * State lives in struct page_allocator, passed to every call. Any context,
+ * interrupts included; nothing here sleeps. Allocation fails with PFN_NONE;
+ * freeing never fails unless the caller is wrong, which is reported through
+ * port_misuse() and refused.
+ */
+#ifndef QUIRE_PAGE_H
+#define QUIRE_PAGE_H
+
+#include <quire/desc_plan.h>
+#include <quire/spinlock.h>
+#include <quire/types.h>
+
+#define PAGE_ORDER_MAX 18
+
+/*
+ * A page descriptor, 8 bytes. The low 3 bits are the state; the rest depends on it:
+ *
+ *   63            32 31               9 8    4 3 2   0
+ *   +---------------+------------------+------+-+-----+
+ *   | freed by      |        0         |  0   |0| 0   |  NONE   free, tail, or never used
+ *   | allocated by  | references       | order|0| 1   |  HEAD   first page of 2^order pages
+ *   | allocated by  | pages (20 bits from 4 up) |0| 2 |  RUN    first page of a run of any length
+ *   | pointer to struct slab, 8-byte aligned        3 |  SLAB   any page of a slab
+ *   |               |                  |      | | 4   |  RESERVED in a described pageblock, never
+ * free
+ *
+ * "allocated by" and "freed by" are the low 32 bits of a return address: all
+ * kernel text lies in the top 2 GiB, so they identify it.
+ */
+enum page_state {
+	PAGE_NONE,
+	PAGE_HEAD,
+	PAGE_RUN,
+	PAGE_SLAB,
+	PAGE_RESERVED,
+};
+
+struct page {
+	uint64_t word;
+};
+
+_Static_assert(sizeof(struct page) == 8, "8 bytes a page");
+
+enum page_flags {
+	PAGE_ANY = 0,
+	PAGE_BELOW_4G = 1, /* all of it below 4 GiB */
+	PAGE_BELOW_1M = 2, /* all of it below 1 MiB */
+	PAGE_ZEROED = 4,   /* cleared */
+};
+
+enum page_zone {
+	PAGE_ZONE_LOW,   /* pageblock 0: below 1 MiB (and the MiB above it), kept for those who need
+			    it */
+	PAGE_ZONE_DMA32, /* below 4 GiB */
+	PAGE_ZONE_NORMAL, /* the rest */
+	PAGE_ZONES,
+};
+
+#define PAGE_CLASSES        10 /* largest free order in a pageblock: 0..9 */
+#define PAGE_FULLNESS_STEPS 6  /* wholly free; under 25, 50, 75, 100 % used; full */
+
+struct superblock; /* alloc/page_internal.h */
+
+/* One free set. Filled in by alloc/page*.c only. */
+struct page_free_set {
+	uint64_t managed; /* pages */
+	uint64_t free;
+	uint32_t head[PAGE_CLASSES]; /* first superblock (index) with a pageblock of that class */
+};
+
+struct page_counters {
+	uint64_t allocs[PAGE_ORDER_MAX + 1];
+	uint64_t frees[PAGE_ORDER_MAX + 1];
+	uint64_t run_allocs, run_frees; /* page_alloc_run */
+	uint64_t bulk_pages;            /* of the order-0 ones, through bulk calls */
+	uint64_t failures;              /* PFN_NONE returned */
+	uint64_t misuses;               /* frees refused */
+	uint64_t blocks_opened;         /* pageblocks whose descriptors came to life */
+};
+
+/*
+ * The allocator's whole state. The owner supplies memory through page_config
+ * and treats the fields as private, but for `descs` in page_desc().
+ */
+struct page_allocator {
+	struct page *descs; /* virtually indexed by pfn, see port_back_descriptors() */
+	uint64_t pfn_limit; /* one past the highest frame descs may be indexed with */
+	struct superblock *superblocks;
+	uint32_t superblock_count;
+	uint64_t index_entries;  /* length of superblock_of */
+	uint32_t *superblock_of; /* GiB number to 1 + index into superblocks, 0 = none */
+	pfn_t desc_frames;       /* first frame of the descriptor array */
+	uint64_t desc_frames_used;
+	struct spinlock lock;
+	struct page_free_set zones[PAGE_ZONES];
+	struct page_counters counters;
+};
+
+/* What page_init() needs. */
+struct page_config {
+	struct page *descs;
+	uint64_t pfn_limit;
+	const struct region *regions; /* normal form; read during page_init() only */
+	size_t region_count;
+	struct desc_plan plan; /* which pageblocks are described, and the array's frames */
+	/* Zeroing memory source for superblocks and bitmaps; NULL ends the boot. */
+	void *(*boot_alloc)(size_t bytes);
+};
+
+/*
+ * Build the books for every described pageblock; all frames start out as used.
+ * Time O(regions + GiB of RAM). Returns 0 or -ENOMEM.
+ */
+must_check int page_init(struct page_allocator *pa, const struct page_config *config);
+
+/*
+ * Hand frames over at boot: they become free. Frames in undescribed pageblocks
+ * are skipped. Returns how many frames were added. Adding a frame twice panics.
+ */
+uint64_t page_add(struct page_allocator *pa, pfn_t start, uint64_t pages);
+
+/* 2^order frames, aligned to their size; order 0..PAGE_ORDER_MAX, else PFN_NONE. One reference. */
+must_check pfn_t page_alloc(struct page_allocator *pa, unsigned order, unsigned flags);
+
+/* The inverse. The order must be the one allocated. References must be 1 (see page_put). */
+void page_free(struct page_allocator *pa, pfn_t head, unsigned order);
+
+/* Up to `count` single frames into `out`; returns how many (fewer only when memory is out). */
+must_check size_t page_alloc_bulk(struct page_allocator *pa, pfn_t *out, size_t count,
+				  unsigned flags);
+void page_free_bulk(struct page_allocator *pa, const pfn_t *frames, size_t count);
+
+/*
+ * A contiguous run of any length, 1..2^18 pages, aligned to the next power of two; wastes nothing:
+ * the tail goes back at once.
+ */
+must_check pfn_t page_alloc_run(struct page_allocator *pa, uint64_t pages, unsigned flags);
+void page_free_run(struct page_allocator *pa, pfn_t head);
+
+/* Pages of the run that starts at `head`, 0 when none does. */
+uint64_t page_run_pages(const struct page_allocator *pa, pfn_t head);
+
+/* Another owner of a HEAD block / one owner less; the last one frees it. For sharing
+ * (copy-on-write). */
+void page_get(struct page_allocator *pa, pfn_t head);
+void page_put(struct page_allocator *pa, pfn_t head);
+
+/* The same as page_alloc/page_free, attributing to `caller` (for wrappers). */
+must_check pfn_t page_alloc_for(struct page_allocator *pa, unsigned order, unsigned flags,
+				uintptr_t caller);
+void page_free_for(struct page_allocator *pa, pfn_t head, unsigned order, uintptr_t caller);
+must_check pfn_t page_alloc_run_for(struct page_allocator *pa, uint64_t pages, unsigned flags,
+				    uintptr_t caller);
+void page_free_run_for(struct page_allocator *pa, pfn_t head, uintptr_t caller);
+
+/*
+ * Mark the pages of a HEAD block of 2^order pages as a slab owned by `slab`
+ * (8-byte aligned), and back again before it is freed. For kmalloc.
+ */
+void page_set_slab(struct page_allocator *pa, pfn_t head, unsigned order, void *slab);
+void page_clear_slab(struct page_allocator *pa, pfn_t head, unsigned order);
+
+/* The descriptor of any frame below pfn_limit; reads as zero where nothing is described. */
+static inline const struct page *page_desc(const struct page_allocator *pa, pfn_t frame)
+{
+	return &pa->descs[frame.n];
+}
+
+static inline enum page_state page_state(const struct page *p)
+{
+	return (enum page_state)(p->word & 7);
+}
+
+/* The slab a SLAB page belongs to. */
+static inline void *page_slab(const struct page *p)
+{
+	return (void *)(uintptr_t)(p->word & ~(uint64_t)7);
+}
+
+/* Everything known about one frame, for people. Slow; takes the lock. */
+struct page_about {
+	bool described; /* lies in a described pageblock */
+	bool free;
+	enum page_state state; /* of the head when `tail` */
+	bool tail;             /* inside a block whose first frame is `head` */
+	pfn_t head;
+	uint64_t pages;                   /* of the block or run */
+	unsigned order;                   /* HEAD only */
+	uint32_t references;              /* HEAD only */
+	uintptr_t allocated_by, freed_by; /* full addresses, 0 when not known */
+	enum page_zone zone;
+	uint64_t block_free; /* free frames in its pageblock */
+};
+void page_about(struct page_allocator *pa, pfn_t frame, struct page_about *out);
+
+/* A consistent snapshot. O(superblocks). */
+struct page_stats {
+	uint64_t managed, free, used; /* pages; managed = free + used */
+	struct {
+		uint64_t managed, free;
+	} zone[PAGE_ZONES];
+	uint64_t free_blocks[PAGE_ORDER_MAX + 1]; /* free memory as a buddy allocator would list it:
+						     maximal aligned blocks */
+	uint64_t pageblocks;                      /* described */
+	uint64_t fullness[PAGE_FULLNESS_STEPS];   /* pageblocks by how full they are; adds up to
+						     pageblocks */
+	uint64_t superblocks;
+	uint64_t metadata_bytes; /* superblocks, bitmaps, index; without the descriptor array */
+	struct page_counters counters;
+};
+void page_stats(struct page_allocator *pa, struct page_stats *out);
+
+/*
+ * The validator: recounts everything from the bitmaps up. NULL, or what is
+ * wrong (static text). O(described pageblocks); holds the lock.
+ */
+const char *page_check(struct page_allocator *pa);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* The end of the line: print everything that helps, then stop. */
+#ifndef QUIRE_PANIC_H
+#define QUIRE_PANIC_H
+
+#include <quire/compiler.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * port_panic() (port.h) and the trap code both end here. panic_begin() takes the consoles and
+ * prints the heading; a second panic while the first prints is cut short. panic_end() prints
+ * backtrace, memory state and log tail, tells the harness (isa-debug-exit) and halts.
+ */
+void panic_begin(const char *heading);
+noreturn_fn void panic_end(uintptr_t frame);
+
+/* panic_on_corruption=1 on the command line: port_misuse() panics instead of going on. */
+extern bool panic_on_corruption;
+
+#endif

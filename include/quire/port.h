@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The port: everything alloc/ and proc/ need from the world around them.
+ *
+ * To lift alloc/ into another kernel, supply these and nothing else. Quire's
+ * kernel implements them in core/ (inline part: core/arch/<cpu>/quire_port.h),
+ * the host tests in tests/host/ (inline part: tests/host/quire_port.h).
+ *
+ * The inline part, found on the including target's include path, defines as
+ * static inline:
+ *
+ *   typedef ... port_irq_t;
+ *   port_irq_t port_irq_save(void);        interrupts off; returns the old state
+ *   void port_irq_restore(port_irq_t);     back to that state
+ *   bool port_irq_enabled(void);
+ *   unsigned port_cpu(void);               this CPU, 0..PORT_CPUS_MAX-1; stable while interrupts
+ * are off void port_relax(void);                 inside spin loops void
+ * *port_phys_to_virt(paddr_t);      where the kernel sees that RAM; valid for every described page
+ *   paddr_t port_virt_to_phys(const void *);  the inverse; garbage in, garbage out: callers check
+ * the frame uint64_t port_cycles(void);            a cheap monotonic counter (TSC); for statistics
+ * only #define PORT_CPUS_MAX
+ */
+#ifndef QUIRE_PORT_H
+#define QUIRE_PORT_H
+
+#include <quire/compiler.h>
+#include <quire/types.h>
+
+#include <quire_port.h>
+
+struct page;
+
+/*
+ * Back the page of descriptors of one pageblock (4 KiB: descs[pageblock * 512 ...]) with
+ * memory that reads as zero. `frame` is the frame of the descriptor array
+ * chosen for it. Called once a pageblock, at its first use, with the page
+ * allocator's lock held and interrupts off; must not allocate pages. Before
+ * this, reading a descriptor of the pageblock yields zeros (an unused one).
+ * A port whose array is plain zeroed memory has nothing to do.
+ */
+void port_back_descriptors(struct page *descs_of_block, pfn_t frame);
+
+/* Wrong use of an allocator, found and refused. Everything known about it. */
+struct misuse {
+	const char *what;       /* "double free", "free of an interior pointer", ... */
+	const char *allocator;  /* "page" or "kmalloc" */
+	uint64_t address;       /* as the caller gave it; for pages the physical address */
+	uint64_t object;        /* start of the object or block it lies in, or 0 */
+	uint64_t bytes;         /* size of that object or class, or 0 */
+	const char *cache;      /* the cache or size class, or NULL */
+	uintptr_t caller;       /* who did it now */
+	uintptr_t allocated_by; /* who allocated it, 0 when not known */
+	uintptr_t freed_by;     /* who freed it first, 0 when not known */
+};
+
+/*
+ * Report misuse. May return (the operation is then refused and the allocator
+ * goes on) or not (panic_on_corruption=1). Never called with an allocator
+ * lock held. Any context.
+ */
+cold_fn void port_misuse(const struct misuse *m);
+
+/* A broken invariant of our own. Prints and stops everything. Any context. */
+noreturn_fn cold_fn void port_panic(const char *format, ...) printf_like(1, 2);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Names for kernel addresses, from the ELF symbol table the loader kept. */
+#ifndef QUIRE_SYMBOLS_H
+#define QUIRE_SYMBOLS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Both tables stay where they are. Call once, before anything else here. */
+void symbols_init(const void *symtab, size_t symtab_bytes, const char *strtab, size_t strtab_bytes);
+
+/* The function or object `address` lies in, and how far in; NULL when unknown. Any context. */
+const char *symbol_find(uintptr_t address, size_t *offset);
+
+/* "page_alloc+0x1c" or "0xffff..."; for printing. Returns buffer. */
+char *symbol_format(char buffer[static 64], uintptr_t address);
+
+/* A kernel text address from the low 32 bits that descriptors store. */
+static inline uintptr_t symbol_from_low32(uint32_t low)
+{
+	return low ? (uintptr_t)(int64_t)(int32_t)low : 0;
+}
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* The out-of-line part of the port on a host. */
+#define _GNU_SOURCE
+#include "host.h"
+#include <quire/assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+char *host_ram;
+static uint64_t host_ram_bytes;
+bool host_irq_on = true;
+
+unsigned host_misuses;
+struct misuse host_last_misuse;
+
+jmp_buf host_panic_jump;
+bool host_panic_armed;
+char host_panic_text[256];
+
+static void *reserve(uint64_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED) {
+		perror("mmap");
+		abort();
+	}
+	return p;
+}
+
+void host_ram_init(uint64_t bytes)
+{
+	if (host_ram)
+		munmap(host_ram, host_ram_bytes);
+	host_ram = reserve(bytes);
+	host_ram_bytes = bytes;
+}
+
+struct page *host_descs(uint64_t pfns)
+{
+	return reserve(align_up(pfns * sizeof(struct page), PAGE_BYTES));
+}
+
+void host_misuse_reset(void)
+{
+	host_misuses = 0;
+	memset(&host_last_misuse, 0, sizeof host_last_misuse);
+}
+
+void port_misuse(const struct misuse *m)
+{
+	host_misuses++;
+	host_last_misuse = *m;
+}
+
+void port_panic(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(host_panic_text, sizeof host_panic_text, format, args);
+	va_end(args);
+	if (host_panic_armed) {
+		host_panic_armed = false;
+		host_irq_on = true;
+		longjmp(host_panic_jump, 1);
+	}
+	fprintf(stderr, "panic: %s\n", host_panic_text);
+	abort();
+}
+
+void port_assert_failed(const char *expression, const char *file, int line)
+{
+	port_panic("assertion failed: %s (%s:%d)", expression, file, line);
+}
+
+uint64_t host_seed(const char *test)
+{
+	const char *text = getenv("QUIRE_SEED");
+	struct timespec now;
+	uint64_t seed;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	seed = text ? strtoull(text, NULL, 0)
+		    : (uint64_t)now.tv_sec * 1000000007u + (uint64_t)now.tv_nsec;
+	printf("%s: QUIRE_SEED=0x%llx\n", test, (unsigned long long)seed);
+	return seed;
+}

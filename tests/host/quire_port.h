@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inline part of the port on a host (see quire/port.h): a big reserved
+ * piece of address space plays physical memory, interrupts are a flag.
+ */
+#ifndef QUIRE_HOST_PORT_H
+#define QUIRE_HOST_PORT_H
+
+#include <quire/types.h>
+
+#define PORT_CPUS_MAX 256
+
+extern char *host_ram; /* "physical" address 0; see host_ram_init() */
+extern bool host_irq_on;
+
+typedef bool port_irq_t;
+
+static inline port_irq_t port_irq_save(void)
+{
+	bool was = host_irq_on;
+
+	host_irq_on = false;
+	return was;
+}
+
+static inline void port_irq_restore(port_irq_t was)
+{
+	host_irq_on = was;
+}
+
+static inline bool port_irq_enabled(void)
+{
+	return host_irq_on;
+}
+
+static inline unsigned port_cpu(void)
+{
+	return 0;
+}
+
+static inline void port_relax(void)
+{
+	__builtin_ia32_pause();
+}
+
+static inline void *port_phys_to_virt(paddr_t p)
+{
+	return host_ram + p.a;
+}
+
+static inline paddr_t port_virt_to_phys(const void *v)
+{
+	return (paddr_t){(uint64_t)((const char *)v - host_ram)};
+}
+
+static inline uint64_t port_cycles(void)
+{
+	return __builtin_ia32_rdtsc();
+}
+
+#endif
