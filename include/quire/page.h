@@ -36,10 +36,9 @@
  *   +---------------+------------------+------+-+-----+
  *   | freed by      |        0         |  0   |0| 0   |  NONE   free, tail, or never used
  *   | allocated by  | references       | order|0| 1   |  HEAD   first page of 2^order pages
- *   | allocated by  | pages (20 bits from 4 up) |0| 2 |  RUN    first page of a run of any length
- *   | pointer to struct slab, 8-byte aligned        3 |  SLAB   any page of a slab
- *   |               |                  |      | | 4   |  RESERVED in a described pageblock, never
- * free
+ *   | allocated by  | pages (20 bits from 4 up) |k| 2 |  RUN    first page of any number (k:
+ * kmalloc's) | pointer to struct slab, 8-byte aligned        3 |  SLAB   any page of a slab | | |
+ * | | 4   |  RESERVED  described, but never free
  *
  * "allocated by" and "freed by" are the low 32 bits of a return address: all
  * kernel text lies in the top 2 GiB, so they identify it.
@@ -63,6 +62,7 @@ enum page_flags {
 	PAGE_BELOW_4G = 1, /* all of it below 4 GiB */
 	PAGE_BELOW_1M = 2, /* all of it below 1 MiB */
 	PAGE_ZEROED = 4,   /* cleared */
+	PAGE_OBJECT = 8,   /* page_alloc_run only: this run is an object of kmalloc's */
 };
 
 enum page_zone {
@@ -186,6 +186,12 @@ static inline const struct page *page_desc(const struct page_allocator *pa, pfn_
 static inline enum page_state page_state(const struct page *p)
 {
 	return (enum page_state)(p->word & 7);
+}
+
+/* Is this the first page of a run allocated with PAGE_OBJECT? */
+static inline bool page_is_object(const struct page *p)
+{
+	return (p->word & 15) == (PAGE_RUN | PAGE_OBJECT);
 }
 
 /* The slab a SLAB page belongs to. */
