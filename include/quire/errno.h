@@ -19,6 +19,7 @@
 #define ENODEV     19
 #define EINVAL     22
 #define ENOSPC     28
+#define EPIPE      32
 #define ERANGE     34
 #define EDEADLK    35
 #define EOVERFLOW  75

@@ -6,7 +6,15 @@
  * is static. Ready threads stand in one intrusive list a priority, per CPU;
  * a bitmap of the non-empty ones makes the choice O(1). The timer tick
  * preempts. A thread is in exactly one place: running, on a run queue, on a
- * wait queue (perhaps with a timeout), asleep, or dead and waiting for its join.
+ * wait queue (perhaps with a timeout), asleep, or dead and waiting for its join
+ * (or, detached, for the reaper). docs/processes.md draws it.
+ *
+ * Outside proc/ a thread is known by its id: a pointer to a struct thread is
+ * safe only for the thread itself. Looking an id up costs O(threads).
+ *
+ * "Threads" as a context means: a thread with interrupts on and no spinlock
+ * held; such a call may switch. "Any" includes interrupt handlers; here too no
+ * spinlock may be held, for the scheduler lock has the lowest rank.
  */
 #ifndef QUIRE_THREAD_H
 #define QUIRE_THREAD_H
@@ -20,7 +28,11 @@
 #define THREAD_PRIORITY_DEFAULT 16
 #define THREAD_PRIORITY_IDLE    31 /* the idle thread alone */
 #define THREAD_NAME_BYTES       24
+#define THREAD_PRIORITY_REAPER  3 /* before the shell: memory is back at the next prompt */
 #define THREAD_SLICE_NS         10000000ull /* how long a thread runs before an equal gets its turn */
+#define THREAD_STACK_BYTES      16384
+/* Fresh stacks are filled with this, so that their deepest use can be measured. */
+#define THREAD_STACK_PATTERN 0x5aa55aa55aa55aa5ull
 
 enum thread_state {
 	THREAD_READY, /* on a run queue */
@@ -38,33 +50,36 @@ struct sleep_node {
 
 struct wait_queue {
 	struct list waiters; /* struct thread.link, by arrival */
-	const char *name;    /* shown by `queues` */
+	const char *name;    /* shown by `queues` and `ps`; static text */
 	struct list all;     /* every registered wait queue */
 };
 
 struct thread {
 	/* under the scheduler lock */
-	struct list link; /* run queue or wait queue */
+	struct list link; /* run queue, wait queue or the reaper's list */
 	enum thread_state state;
 	uint8_t priority;
 	bool kill_requested;
-	bool detached;  /* frees itself at its end; nobody joins */
-	bool timed_out; /* the last wait ended by its timeout */
+	bool interruptible; /* while waiting: a kill ends the wait */
+	bool detached;      /* the reaper frees it; nobody joins */
+	bool joined;        /* a joiner has claimed it */
+	bool permanent;     /* boot, idle, reaper: never killed or joined */
 	int32_t exit_code;
 	struct sleep_node sleep;
 	bool in_sleep_heap;
 	struct wait_queue *waiting_on;
-	struct wait_queue joiners;
-	uint64_t slice_end_ns;
+	struct wait_queue joiner; /* not registered */
+	uint64_t slice_left_ns;
 	uint64_t run_ns; /* CPU time so far, up to the last switch */
 	uint64_t switched_in_ns;
 	uint64_t switches;
+	uint32_t mutexes_held;
 	/* fixed after creation */
-	uint32_t id; /* 1.. ; never reused until it wraps */
+	uint32_t id; /* 1.. ; 0 is the boot thread. Live ids are never reused */
 	char name[THREAD_NAME_BYTES];
 	void (*entry)(void *);
 	void *argument;
-	struct list all; /* every thread, by id */
+	struct list all; /* every thread but the reaper's prey, by id */
 	/* the CPU's */
 	void *stack; /* lowest usable byte; NULL for the boot thread */
 	size_t stack_bytes;
@@ -73,92 +88,140 @@ struct thread {
 
 /* ---- life ---- */
 
-/* Start the scheduler: the caller becomes thread 0 ("boot"), the idle thread is made. -ENOMEM. */
+/*
+ * Start the scheduler: the caller becomes thread 0 ("boot"); the idle thread and
+ * the reaper, which frees detached threads, are made. -ENOMEM, and nothing is left behind.
+ * When the boot is done, the boot thread ends as any other: thread_exit(0).
+ */
 must_check int sched_init(void);
 
 struct thread_options {
-	uint8_t priority; /* 0: THREAD_PRIORITY_DEFAULT */
+	uint8_t priority; /* 0: THREAD_PRIORITY_DEFAULT; else 1..THREAD_PRIORITY_IDLE - 1 */
 	bool detached;
-	size_t stack_bytes; /* 0: default (16 KiB) */
+	size_t stack_bytes; /* 0: THREAD_STACK_BYTES; rounded up to pages */
 };
 
 /*
- * A new ready thread, or NULL when out of memory (nothing is left behind).
- * Joinable ones must be joined, once, by thread_join(). Context: threads.
+ * The id of a new ready thread, or 0 when out of memory (nothing is left behind).
+ * NULL options: all zero. A thread that is not detached must be joined, once.
+ * Returning from entry is thread_exit(0). Context: threads, and the boot.
  */
-must_check struct thread *thread_create(const char *name, void (*entry)(void *), void *argument,
-					const struct thread_options *options);
+must_check uint32_t thread_create(const char *name, void (*entry)(void *), void *argument,
+				  const struct thread_options *options);
 
+/* End the calling thread, which holds no mutex. */
 noreturn_fn void thread_exit(int32_t code);
 
-/* Wait for its end, take its exit code (may be NULL), free it. -EDEADLK for oneself, -EINVAL if
- * detached. */
-int thread_join(struct thread *t, int32_t *code);
+/*
+ * Wait for a thread's end, take its exit code (may be NULL) and free it.
+ * -EDEADLK for oneself; -EINVAL when it is detached, permanent or another one joins it already;
+ * -ESRCH when there is none; -EINTR when the caller was killed (it may then be joined by another).
+ * Context: threads.
+ */
+must_check int thread_join(uint32_t id, int32_t *code);
 
 /*
- * Ask a thread to end. It ends at its next scheduling point outside kernel
- * locks: waits and sleeps return -EINTR, thread_should_stop() turns true, and
- * a thread that only computes is ended by the tick. -ESRCH when there is no such
- * thread, -EINVAL for the boot and idle threads.
+ * Ask a thread to end. It is an offer it must take, but in its own time: a
+ * thread may own memory, mutexes or half-made changes, so nothing ends it in the
+ * middle of them. From now on its sleeps and interruptible waits return -EINTR
+ * at once and thread_should_stop() is true; a thread that only computes polls
+ * that. One that has not run yet still enters its entry function, because its
+ * argument may need freeing. Waiting for a mutex is not interrupted.
+ * -ESRCH when there is no such living thread, -EINVAL for boot, idle and reaper.
+ * Context: any.
  */
 int thread_kill(uint32_t id);
 bool thread_should_stop(void);
 
+/* NULL before sched_init(). */
 struct thread *thread_current(void);
+/* Let others of this priority go first. Context: threads. */
 void thread_yield(void);
-/* 0, or -EINTR when killed. */
+/*
+ * Sleep for at least `ns`; wakes at a tick. 0, or -EINTR when killed.
+ * Context: threads.
+ */
 int thread_sleep_ns(uint64_t ns);
-/* Change a priority; requeues. -ESRCH, -ERANGE. */
+/* Change a priority (0..THREAD_PRIORITY_IDLE - 1, else -ERANGE); requeues. -ESRCH; -EINVAL for the
+ * idle thread. Context: any. */
 int thread_set_priority(uint32_t id, unsigned priority);
 
 /* ---- waiting ---- */
 
+/* `name` is static text. Registers the queue for `queues`. Usable before sched_init(). */
 void wait_queue_init(struct wait_queue *q, const char *name);
 void wait_queue_destroy(struct wait_queue *q); /* must be empty */
 
 /*
  * Wait until `condition(arg)` holds; it is evaluated under the scheduler lock,
- * so a waker that changes it before wait_queue_wake() is never missed.
- * timeout_ns 0 = for ever. 0, -ETIMEDOUT or -EINTR (killed).
+ * so a waker that changes it before wait_queue_wake() is never missed. It must
+ * be short and may take spinlocks of a higher rank only.
+ * timeout_ns 0 = for ever. 0, -ETIMEDOUT or -EINTR (killed); 0 wins when the
+ * condition holds, so that no wakeup is lost. Context: threads.
  */
 int wait_queue_wait(struct wait_queue *q, bool (*condition)(void *), void *arg,
 		    uint64_t timeout_ns);
 
-/* Wake up to `count` waiters in order of arrival. Any context, interrupts included. Returns how
- * many. */
+/*
+ * Wake up to `count` waiters in order of arrival; each looks at its condition
+ * again. Returns how many. Context: any; takes the scheduler lock, so release
+ * your own spinlock first.
+ */
 unsigned wait_queue_wake(struct wait_queue *q, unsigned count);
 
-/* A sleeping lock. Threads only. */
+/*
+ * A sleeping lock, handed over in order of arrival whatever the priorities:
+ * nobody starves, and there is no priority inheritance. Context: threads.
+ */
 struct mutex {
 	struct thread *owner;
 	struct wait_queue waiters;
 };
-void mutex_init(struct mutex *m, const char *name);
-void mutex_lock(struct mutex *m);
+void mutex_init(struct mutex *m, const char *name); /* static text */
+void mutex_destroy(struct mutex *m);                /* must be free */
+void mutex_lock(struct mutex *m);                   /* a second time by its owner panics */
 void mutex_unlock(struct mutex *m);
 
 /* ---- for the kernel's interrupt entry ---- */
 
-/* The timer tick: wakes sleepers, charges time, asks for a switch. Interrupts off. */
+/* The timer tick: wakes sleepers, charges time, asks for a switch. Interrupts off. Harmless before
+ * sched_init(). */
 void sched_tick(void);
-/* On the way out of an interrupt: switch when one was asked for. Interrupts off. */
+/*
+ * The last call of every interrupt handler, after the interrupt controller has
+ * been told: switch when one was asked for. Interrupts off; returns with them
+ * off, perhaps much later. Not from exceptions that may come under a spinlock.
+ */
 void sched_preempt(void);
-/* The idle loop; never returns. Calls port_idle_work() and port_idle(). */
-noreturn_fn void sched_idle(void);
 
 /* ---- what the port supplies to proc/ ---- */
 
-/* A stack with an unmapped guard page below it. Lowest usable byte, or NULL. */
+/*
+ * A stack of whole pages, filled with THREAD_STACK_PATTERN, with an unmapped guard page below it.
+ * Lowest usable byte, or NULL. Context of both: threads, and the boot.
+ */
 must_check void *port_stack_alloc(size_t bytes);
 void port_stack_free(void *stack, size_t bytes);
-/* Lay out a fresh stack so that the first switch to it calls entry(argument) with interrupts on. */
+/*
+ * Lay out a fresh stack so that the first port_context_switch() to the returned
+ * context calls entry(argument), aligned as the ABI wants and with a zero return address
+ * and frame pointer, INTERRUPTS STILL OFF and the scheduler lock held: entry is
+ * proc's thread_start(), which releases the lock and calls port_irq_enable().
+ * It never returns.
+ */
 void *port_context_init(void *stack, size_t bytes, void (*entry)(void *), void *argument);
-/* Save this context to *save, continue `load`. Interrupts off. Returns when somebody switches back.
+/*
+ * Save the callee-saved registers on this stack, their place in *save, and
+ * continue `load`. Called and returning with interrupts off (they are part of the caller's
+ * state, not of the context) and the scheduler lock held; returns when
+ * somebody switches back.
  */
 void port_context_switch(void **save, void *load);
+void port_irq_enable(void); /* interrupts on, whatever they were */
 uint64_t port_now_ns(void); /* monotonic since boot */
 void port_idle(void);       /* interrupts on and halt until one came; returns with them off */
-void port_idle_work(void);  /* housekeeping when there is nothing to run (kheap_trim) */
+void port_idle_work(void);  /* housekeeping when there is nothing to run (kheap_trim); may be
+			       preempted */
 
 /* ---- looking in ---- */
 
@@ -167,6 +230,7 @@ struct thread_info {
 	char name[THREAD_NAME_BYTES];
 	enum thread_state state;
 	uint8_t priority;
+	bool kill_requested;
 	uint64_t run_ns, switches;
 	uint64_t wake_in_ns;    /* SLEEPING, or WAITING with a timeout */
 	const char *waiting_on; /* name of the wait queue, or NULL */
@@ -179,8 +243,9 @@ const char *thread_state_name(enum thread_state s);
  * at the first). Returns how many. */
 size_t thread_list(uint32_t after_id, struct thread_info *out, size_t capacity);
 
+/* threads = running + ready + sleeping + waiting + dead; created - ended + dead = threads */
 struct sched_stats {
-	uint64_t threads, ready, sleeping, waiting, dead;
+	uint64_t threads, running, ready, sleeping, waiting, dead;
 	uint64_t created, ended, switches, preemptions, ticks;
 	uint64_t ready_by_priority[THREAD_PRIORITIES];
 	uint64_t idle_ns;
