@@ -12,7 +12,7 @@
  * usable or reclaimable page, the emptiest pageblocks are left undescribed
  * until it does not; their pages stay unused, and are counted.
  *
- *   pages * 4096 <= max(9 * (usable + reclaimable pages), 4096) rounded up to a page
+ *   pages * 4096 <= max(9 * (usable + reclaimable pages), 4096)
  */
 #ifndef QUIRE_DESC_PLAN_H
 #define QUIRE_DESC_PLAN_H
@@ -21,7 +21,7 @@
 
 struct desc_plan {
 	pfn_t start;          /* where the array goes */
-	uint64_t pages;       /* its length = number of described pageblocks */
+	uint64_t pages;       /* its length >= number of described pageblocks (= from make) */
 	uint64_t page_count;  /* usable + reclaimable pages in the map */
 	uint64_t undescribed; /* of those, pages left out as too sparse */
 	/*
@@ -41,14 +41,15 @@ struct desc_plan {
 must_check int desc_plan_make(const struct region *regions, size_t count, struct desc_plan *plan);
 
 /*
- * The firmware refused plan->start: move on to the next place that fits, at a
- * higher address. 0 or -ENOSPC. Sizes do not change.
+ * The firmware refused plan->start: move on to the next place that fits and
+ * shares no page with that one, at a higher address. 0 or -ENOSPC. Sizes do not change.
  */
 must_check int desc_plan_next(const struct region *regions, size_t count, struct desc_plan *plan);
 
 /*
  * The kernel's side: the array has `pages` already; decide floor and at_floor
  * so that the (possibly changed) final map fits. Never fails; 0 pages describe nothing.
+ * Leaves `start` alone.
  */
 void desc_plan_fit(const struct region *regions, size_t count, uint64_t pages,
 		   struct desc_plan *plan);
@@ -56,7 +57,7 @@ void desc_plan_fit(const struct region *regions, size_t count, uint64_t pages,
 /* One described pageblock and how many usable or reclaimable pages it holds. */
 struct desc_block {
 	uint64_t block; /* pageblock number = pfn / 512 */
-	uint64_t run;   /* so many consecutive pageblocks, all alike */
+	uint64_t run; /* so many consecutive pageblocks, all alike; the next run may be alike too */
 	uint32_t pages; /* usable or reclaimable pages in each */
 };
 
@@ -75,7 +76,9 @@ bool desc_plan_walk(const struct region *regions, size_t count, const struct des
 /*
  * Upper bound, in pages, of what the kernel takes from the boot pool for a
  * map: superblock headers, block bitmaps, region tables, page tables for the
- * direct map (without 1 GiB pages) and for the descriptor window.
+ * direct map (without 1 GiB pages) and for the descriptor window. O(n).
+ * A firmware map with many more entries than it makes regions needs more for its
+ * tables: 512 bytes an entry beyond `count`. alloc/boot_pool.c has the formula.
  */
 uint64_t boot_pool_pages(const struct region *regions, size_t count);
 

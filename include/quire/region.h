@@ -37,8 +37,7 @@ enum region_kind {
 /* One descriptor as given: bytes, so that unaligned ones can be told. */
 struct region_input {
 	uint64_t base;  /* bytes, any alignment */
-	uint64_t pages; /* 4 KiB each; 0 and base + pages wrapping past 2^64 (or pfn past PFN_LIMIT)
-			   are dropped */
+	uint64_t pages; /* 4 KiB each */
 	enum region_kind kind;
 };
 
@@ -48,17 +47,33 @@ struct region {
 	enum region_kind kind;
 };
 
+/* One past its last frame. */
+static inline uint64_t region_end(const struct region *r)
+{
+	return r->start.n + r->pages;
+}
+
+/* Is it, or can it become, the page allocator's? */
+static inline bool region_is_managed(const struct region *r)
+{
+	return r->kind == REGION_USABLE || r->kind == REGION_RECLAIMABLE;
+}
+
 /* "usable", "reclaimable", ... */
 const char *region_kind_name(enum region_kind kind);
 
 /*
  * Bring `count` descriptors into normal form.
  *
- * Drops empty and wrapping descriptors; shrinks usable ones to whole pages and
- * grows all others to them; where kinds overlap the more restrictive wins;
- * merges. Page 0 is never usable or reclaimable: it becomes reserved. Sorts
- * `in` in place. Writes at most `capacity` regions to `out` and their number
- * to `*out_count`.
+ * Drops empty descriptors and those that wrap past 2^64; shrinks usable ones to
+ * whole pages and grows all others to them; where kinds overlap the more
+ * restrictive wins; merges. Page 0 is never usable or reclaimable: it becomes
+ * reserved. Past PFN_LIMIT there is nothing: a usable or reclaimable descriptor
+ * that reaches there is dropped whole as garbage, any other loses that part.
+ *
+ * `in` is working space: afterwards it holds the descriptors that were left,
+ * rounded and in another order. Writes at most `capacity` regions to `out` and
+ * their number to `*out_count`.
  *
  * Returns 0, or -ENOSPC when `out` is too small (nothing useful is in `out`
  * then). An output of 2 * count + 1 regions always suffices.
