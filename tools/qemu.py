@@ -1,0 +1,630 @@
+# SPDX-License-Identifier: MIT
+"""
+A QEMU guest under a program's control: tools/run and the guest tests share this file.
+
+    machine = Machine(image="build/quire.img", memory=512 << 20)
+    with Guest(machine) as guest:
+        guest.wait_prompt()
+        text = guest.run("mem")
+        guest.type("poweroff")
+        ending = guest.wait_end()
+
+The guest's serial line and QEMU's control channel (QMP) are socket pairs, so nothing needs a name
+in the file system, and everything ends with the Guest. Only the standard library is used.
+"""
+
+import ctypes
+import dataclasses
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+import zlib
+
+PROMPT = "quire> "
+# The kernel's log lines, "[    0.123456] tag: text". The first one ends the firmware's chatter.
+KERNEL_LINE = re.compile(r"\[ *\d+\.\d{6}\] ")
+
+MIB = 1 << 20
+GIB = 1 << 30
+TIB = 1 << 40
+MEMORY_MIN = 64 * MIB
+MEMORY_MAX = 2 * TIB
+# Past this QEMU's default of 40 physical address bits does not reach.
+MEMORY_40_BITS = 960 * GIB
+CPUS_MAX = 255
+DEBUG_EXIT_PORT = 0xF4
+
+# (code, variables): Debian's first, then other distributions' names for the same build.
+FIRMWARE = (
+    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+    ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
+    ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
+    ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
+)
+
+
+class GuestError(Exception):
+    """Something about the guest is not as it must be. The message is for people."""
+
+
+class GuestTimeout(GuestError):
+    """It took too long."""
+
+
+class GuestEnded(GuestError):
+    """The guest ended while something else was expected of it."""
+
+
+def parse_memory(text):
+    """'512M', '8G', '1.5T' in bytes. ValueError with one clear sentence."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([MGT])(?:i?B)?", text.strip(), re.IGNORECASE)
+    if not match:
+        raise ValueError(f"memory '{text}' is not a size such as 512M, 8G or 1T")
+    size = int(float(match[1]) * {"M": MIB, "G": GIB, "T": TIB}[match[2].upper()])
+    if not MEMORY_MIN <= size <= MEMORY_MAX:
+        raise ValueError(f"memory {text} is outside 64M to 2T")
+    if size % MIB:
+        raise ValueError(f"memory {text} is not a whole number of MiB")
+    return size
+
+
+@dataclasses.dataclass
+class Machine:
+    """A PC, as it stands on the table. argv() turns it into QEMU's words."""
+
+    image: str = None  # disk image; never written to
+    usb: bool = False  # the image is a USB stick, not a disk
+    kernel: str = None  # an EFI application for -kernel, instead of an image
+    append: str = None  # its load options
+    memory: int = 512 * MIB
+    cpus: int = 1
+    machine: str = "q35"
+    machine_options: str = ""  # ",i8042=off"
+    cpu: str = None
+    firmware: str = None
+    kvm: bool = False
+    vga: bool = True
+    window: bool = False
+    reboots: bool = False  # a reset restarts the guest instead of ending QEMU
+    gdb_port: int = None  # wait there for gdb
+    extra: tuple = ()
+
+    def firmware_files(self):
+        """(code, variables or None)"""
+        if self.firmware:
+            if not os.path.isfile(self.firmware):
+                raise GuestError(f"no firmware file {self.firmware}")
+            folder, name = os.path.split(self.firmware)
+            variables = os.path.join(folder, re.sub(r"(\.secboot|\.ms)?(?=\.fd$)", "",
+                                                    name.replace("CODE", "VARS")))
+            if "CODE" not in name or not os.path.isfile(variables):
+                variables = None
+            return self.firmware, variables
+        for code, variables in FIRMWARE:
+            if os.path.isfile(code) and os.path.isfile(variables):
+                return code, variables
+        raise GuestError("no OVMF firmware found; install the package ovmf or give --firmware FILE")
+
+    def cpu_words(self):
+        model = self.cpu or ("host" if self.kvm else None)
+        if self.memory > MEMORY_40_BITS and not self.kvm:
+            model = model or "max"
+            if "phys-bits" not in model:
+                model += ",phys-bits=42"
+        return ["-cpu", model] if model else []
+
+    def argv(self, folder):
+        """The command line, less the channels. Private copies of firmware go to `folder`."""
+        code, variables = self.firmware_files()
+        words = ["qemu-system-x86_64", "-nodefaults", "-nic", "none", "-name", "quire"]
+        words += ["-machine", f"{self.machine},memory-backend=ram{self.machine_options}"]
+        # Not reserved: the host backs a page when the guest touches it, so a guest may be larger.
+        words += ["-object", f"memory-backend-ram,id=ram,size={self.memory},reserve=off"]
+        words += ["-m", f"{self.memory // MIB}M", "-smp", str(self.cpus)]
+        if self.kvm:
+            words += ["-accel", "kvm"]
+        else:
+            words += ["-accel", f"tcg,thread={'multi' if self.cpus > 1 else 'single'}"]
+        words += self.cpu_words()
+        if variables:
+            copy = os.path.join(folder, "vars.fd")
+            shutil.copyfile(variables, copy)
+            words += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={quoted(code)}"]
+            words += ["-drive", f"if=pflash,format=raw,unit=1,file={quoted(copy)}"]
+        else:  # code and variables in one file
+            copy = os.path.join(folder, "firmware.fd")
+            shutil.copyfile(code, copy)
+            words += ["-drive", f"if=pflash,format=raw,unit=0,file={quoted(copy)}"]
+        if self.image:
+            device = "usb-storage" if self.usb else "ide-hd"
+            if self.usb:
+                words += ["-device", "qemu-xhci"]
+            words += ["-drive", f"if=none,id=boot,format=raw,snapshot=on,file={quoted(self.image)}"]
+            words += ["-device", f"{device},drive=boot,bootindex=1"]
+        if self.kernel:
+            words += ["-kernel", self.kernel]
+            if self.append:
+                words += ["-append", self.append]
+        if self.vga:
+            words += ["-device", "VGA"]
+        if not self.window:
+            words += ["-display", "none"]
+        if not self.reboots:
+            words += ["-no-reboot"]
+        if self.gdb_port:
+            words += ["-S", "-gdb", f"tcp:127.0.0.1:{self.gdb_port}"]
+        words += ["-device", f"isa-debug-exit,iobase={DEBUG_EXIT_PORT:#x},iosize=4"]
+        return words + list(self.extra)
+
+
+def quoted(path):
+    """A file name inside a -drive option: QEMU doubles commas."""
+    return os.path.abspath(path).replace(",", ",,")
+
+
+def die_with_parent():
+    """In the child: a killed test run leaves no QEMU behind (PR_SET_PDEATHSIG)."""
+    LIBC.prctl(1, signal.SIGKILL)
+
+
+LIBC = ctypes.CDLL(None)
+
+
+class Lines:
+    """
+    What a terminal would show of a byte stream, line by line: a line editor redraws its line with
+    carriage returns, cursor moves and erasures, and only the result counts. Colours are dropped.
+    """
+
+    # CSI, OSC and two-byte escape sequences; one that has not all arrived yet does not match.
+    ESCAPE = re.compile(r"\x1b(?:\[([0-9;?=]*)[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)|[^\[\]])")
+
+    def __init__(self):
+        self.done = []
+        self.row = []
+        self.column = 0
+        self.pending = b""
+
+    @property
+    def current(self):
+        """The line the cursor is on."""
+        return "".join(self.row)
+
+    def feed(self, data):
+        data = self.pending + data
+        # Keep an incomplete UTF-8 character or escape sequence for the next time.
+        text = data.decode("utf-8", "surrogateescape")
+        start = max(text.rfind("\x1b"), 0)
+        if text[start : start + 1] == "\x1b" and not self.ESCAPE.match(text, start):
+            if len(text) - start < 64:
+                text, rest = text[:start], text[start:]
+                self.pending = rest.encode("utf-8", "surrogateescape")
+            else:
+                self.pending = b""
+        else:
+            tail = re.search("[\udcc0-\udcff][\udc80-\udcbf]{0,2}$", text)
+            keep = tail.start() if tail else len(text)
+            self.pending = text[keep:].encode("utf-8", "surrogateescape")
+            text = text[:keep]
+        at = 0
+        while at < len(text):
+            match = self.ESCAPE.match(text, at)
+            if match:
+                self.escape(match[1] or "", match[2])
+                at = match.end()
+            else:
+                self.character(text[at])
+                at += 1
+
+    def character(self, c):
+        if c == "\n":
+            self.new_line()
+        elif c == "\r":
+            self.column = 0
+        elif c == "\b":
+            self.column = max(self.column - 1, 0)
+        elif c == "\t":
+            for _ in range(8 - self.column % 8):
+                self.character(" ")
+        elif c >= " ":
+            while len(self.row) < self.column:
+                self.row.append(" ")
+            self.row[self.column : self.column + 1] = c
+            self.column += 1
+
+    def escape(self, parameters, final):
+        first = parameters.split(";")[0]
+        count = int(first) if first.isdigit() else 1
+        if final == "K":
+            del self.row[self.column :]
+        elif final == "C":
+            self.column += count
+        elif final == "D":
+            self.column = max(self.column - count, 0)
+        elif final in ("H", "J") and self.row:  # elsewhere on the screen
+            self.new_line()
+
+    def new_line(self):
+        self.done.append(self.current.rstrip())
+        self.row = []
+        self.column = 0
+
+
+class Qmp:
+    """QEMU's control channel. Events that arrive meanwhile are kept in `events`."""
+
+    def __init__(self, channel):
+        self.channel = channel
+        self.buffer = b""
+        self.events = []
+        self.answers = []
+        self.closed = False
+
+    def fileno(self):
+        return self.channel.fileno()
+
+    def receive(self):
+        """Take in what is there; blocks when nothing is."""
+        try:
+            data = self.channel.recv(65536)
+        except ConnectionError:
+            data = b""
+        if not data:
+            self.closed = True
+        *lines, self.buffer = (self.buffer + data).split(b"\n")
+        for line in filter(None, (line.strip() for line in lines)):
+            message = json.loads(line)
+            if "event" in message:
+                self.events.append(message)
+            elif "QMP" not in message:
+                self.answers.append(message)
+
+    def execute(self, command, timeout=30, **arguments):
+        message = {"execute": command}
+        if arguments:
+            message["arguments"] = {k.replace("_", "-"): v for k, v in arguments.items()}
+        try:
+            self.channel.sendall(json.dumps(message).encode() + b"\n")
+        except OSError as error:
+            raise GuestEnded(f"QEMU is gone ({command})") from error
+        deadline = time.monotonic() + timeout
+        while not self.answers:
+            if self.closed:
+                raise GuestEnded(f"QEMU is gone ({command})")
+            if not select.select([self], [], [], max(deadline - time.monotonic(), 0))[0]:
+                raise GuestTimeout(f"no answer from QEMU to {command}")
+            self.receive()
+        answer = self.answers.pop(0)
+        if "error" in answer:
+            raise GuestError(f"{command}: {answer['error']['desc']}")
+        return answer["return"]
+
+
+@dataclasses.dataclass
+class Ending:
+    """How a guest ended."""
+
+    reason: str  # "guest-shutdown", "guest-reset", "debug-exit", "triple-fault", "killed", "qemu"
+    status: int  # QEMU's exit status
+    said: str  # "poweroff", "reboot" or None: what the guest said it was about to do
+    debug_exit: int = None  # the value written to isa-debug-exit
+
+    @property
+    def clean(self):
+        return (self.reason, self.said) in (("guest-shutdown", "poweroff"), ("guest-reset", "reboot"))
+
+    def __str__(self):
+        text = {
+            "guest-shutdown": "the guest powered off",
+            "guest-reset": "the guest restarted",
+            "debug-exit": f"the kernel gave up (debug exit {self.debug_exit})",
+            "triple-fault": "triple fault",
+            "killed": "QEMU was killed",
+            "qemu": f"QEMU failed with status {self.status}",
+        }[self.reason]
+        if self.reason in ("guest-shutdown", "guest-reset") and not self.clean:
+            text += " without having said so"
+        return text
+
+
+class Guest:
+    """A running QEMU. Use as a context manager: leaving it kills what still runs."""
+
+    POWEROFF = re.compile(r"(?i)\bpower(?:ing)? ?off\b")
+    REBOOT = re.compile(r"(?i)\b(?:restarting|rebooting)\b")
+
+    def __init__(self, machine, on_line=None, serial=True):
+        self.machine = machine
+        self.on_line = on_line  # called with each line the kernel prints
+        self.has_serial = serial
+        self.lines = Lines()
+        self.raw = bytearray()
+        self.kernel_from = None  # index in lines.done of the kernel's first line
+        self.reported = 0
+        self.folder = None
+        self.process = None
+        self.serial = None
+        self.qmp = None
+        self.ending = None
+
+    # ---- life ----
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def start(self):
+        self.folder = tempfile.mkdtemp(prefix="quire-")
+        self.serial, serial_there = socket.socketpair()
+        qmp, qmp_there = socket.socketpair()
+        words = self.machine.argv(self.folder)
+        words += ["-chardev", f"socket,id=qmp,fd={qmp_there.fileno()}",
+                  "-mon", "chardev=qmp,mode=control"]
+        passed = [qmp_there.fileno()]
+        if self.has_serial:
+            words += ["-chardev", f"socket,id=serial,fd={serial_there.fileno()}",
+                      "-serial", "chardev:serial"]
+            passed.append(serial_there.fileno())
+        words += ["-d", "cpu_reset", "-D", self.log_file("cpu")]
+        self.argv = words
+        with open(self.log_file("qemu"), "wb") as errors:
+            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=errors,
+                                            stderr=errors, pass_fds=passed,
+                                            preexec_fn=die_with_parent)
+        serial_there.close()
+        qmp_there.close()
+        self.qmp = Qmp(qmp)
+        try:
+            self.qmp.execute("qmp_capabilities", timeout=60)
+        except GuestEnded:
+            self.process.wait()
+            raise GuestError(f"QEMU did not start: {self.qemu_errors()}") from None
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for channel in (self.serial, self.qmp and self.qmp.channel):
+            if channel:
+                channel.close()
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log_file(self, name):
+        return os.path.join(self.folder, name + ".log")
+
+    def qemu_errors(self):
+        with open(self.log_file("qemu"), encoding="utf-8", errors="replace") as f:
+            lines = [line.strip() for line in f if "warning" not in line]
+        return "; ".join(filter(None, lines))[:600] or "no message"
+
+    # ---- the serial line ----
+
+    def pump(self, timeout):
+        """Wait up to `timeout` seconds for anything to happen. False when QEMU is gone."""
+        channels = [] if self.qmp.closed else [self.qmp]
+        if self.serial.fileno() >= 0 and self.has_serial:
+            channels.append(self.serial)
+        if not channels:
+            return False
+        ready = select.select(channels, [], [], max(timeout, 0))[0]
+        if self.qmp in ready:
+            self.qmp.receive()
+        if self.serial in ready:
+            try:
+                data = self.serial.recv(65536)
+            except ConnectionError:
+                data = b""
+            if not data:
+                self.serial.close()
+            self.take(data)
+        return True
+
+    def take(self, data):
+        self.raw += data
+        before = len(self.lines.done)
+        self.lines.feed(data)
+        done = self.lines.done
+        if self.kernel_from is None:
+            for i in range(before, len(done)):
+                match = KERNEL_LINE.search(done[i])
+                if match:
+                    done[i] = done[i][match.start() :]  # the firmware left its cursor in mid-line
+                    self.kernel_from = self.reported = i
+                    break
+        if self.kernel_from is not None and self.on_line:
+            while self.reported < len(done):
+                self.reported += 1
+                self.on_line(done[self.reported - 1])
+
+    def kernel_lines(self):
+        """Every whole line the kernel printed so far."""
+        return [] if self.kernel_from is None else self.lines.done[self.kernel_from :]
+
+    def text(self):
+        """What the kernel printed so far, the cursor's line included."""
+        return "\n".join(self.kernel_lines() + [self.lines.current])
+
+    def wait(self, what, condition, timeout):
+        """Until condition() holds; its value."""
+        deadline = time.monotonic() + timeout
+        while True:
+            value = condition()
+            if value:
+                return value
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise GuestTimeout(f"no {what} within {timeout:.0f} s{self.tail()}")
+            if not self.pump(min(left, 1)):
+                value = condition()
+                if value:
+                    return value
+                raise GuestEnded(f"the guest ended while waiting for {what}: "
+                                 f"{self.wait_end(10)}{self.tail()}")
+
+    def tail(self, count=25):
+        """The end of what it printed, for error messages."""
+        lines = self.lines.done[-count:] + [self.lines.current]
+        return "\n--- the guest's last lines:\n" + "\n".join(lines)
+
+    def wait_text(self, pattern, timeout=60, start=0):
+        """Until the kernel's text (from line `start` of it) matches; the match."""
+        compiled = re.compile(pattern, re.MULTILINE)
+
+        def look():
+            return compiled.search("\n".join(self.kernel_lines()[start:] + [self.lines.current]))
+
+        return self.wait(f"'{pattern}'", look, timeout)
+
+    def at_prompt(self):
+        return self.lines.current == PROMPT and not self.lines.pending
+
+    def wait_prompt(self, timeout=120):
+        self.wait("prompt", self.at_prompt, timeout)
+
+    def type(self, text, enter=True):
+        """Type on the serial line."""
+        try:
+            self.serial.sendall(text.encode() + (b"\r" if enter else b""))
+        except OSError as error:
+            raise GuestEnded("the serial line is closed") from error
+
+    def send(self, line, timeout=30):
+        """Type a line at the prompt and wait for the end of its echo; the index after it."""
+        self.wait_prompt(timeout)
+        before = len(self.lines.done)
+        self.type(line)
+        self.wait("echo", lambda: len(self.lines.done) > before, timeout)
+        return before + 1
+
+    def run(self, line, timeout=60):
+        """Run a shell line; what it printed, up to the next prompt."""
+        start = self.send(line)
+        self.wait(f"end of '{line}'", self.at_prompt, timeout)
+        return "\n".join(self.lines.done[start:])
+
+    def run_json(self, line, timeout=60):
+        """Run a command that prints one JSON object on one line."""
+        text = self.run(line, timeout)
+        objects = [part for part in text.split("\n") if part.startswith("{")]
+        if len(objects) != 1:
+            raise GuestError(f"'{line}' printed {len(objects)} objects:\n{text}")
+        return json.loads(objects[0])
+
+    # ---- its end ----
+
+    def wait_end(self, timeout=30):
+        """Until QEMU is gone; how it ended."""
+        if self.ending:
+            return self.ending
+        deadline = time.monotonic() + timeout
+        while self.pump(min(1, deadline - time.monotonic())):
+            if time.monotonic() > deadline:
+                raise GuestTimeout(f"the guest did not end within {timeout:.0f} s{self.tail()}")
+        self.process.wait()
+        if self.lines.row:
+            self.take(b"\n")
+        self.ending = self.judge()
+        return self.ending
+
+    def judge(self):
+        status = self.process.returncode
+        said = None
+        for line in reversed(self.kernel_lines()[-8:]):
+            if line.startswith(PROMPT):
+                break
+            said = "poweroff" if self.POWEROFF.search(line) else said
+            said = said or ("reboot" if self.REBOOT.search(line) else None)
+        with open(self.log_file("cpu"), encoding="utf-8", errors="replace") as f:
+            if "Triple fault" in f.read():
+                return Ending("triple-fault", status, said)
+        if status < 0:
+            return Ending("killed", status, said)
+        for event in self.qmp.events:
+            if event["event"] == "SHUTDOWN" and event["data"]["guest"]:
+                return Ending(event["data"]["reason"], status, said)
+        if status & 1:  # QEMU ran, so this is isa-debug-exit's 2v + 1
+            return Ending("debug-exit", status, said, debug_exit=status >> 1)
+        return Ending("qemu", status, said)
+
+    # ---- keys and pictures ----
+
+    def press(self, *keys):
+        """Press keys together (QMP key codes: 'a', 'shift', 'ret') on the PC's keyboard."""
+        self.qmp.execute("send-key", keys=[{"type": "qcode", "data": k} for k in keys])
+
+    def press_text(self, text):
+        """Type on the PC's keyboard, US layout. One key at a time, as people do."""
+        for c in text:
+            self.press(*key_codes(c))
+            self.pump(0.05)
+
+    def picture(self):
+        """What the screen shows."""
+        path = os.path.join(self.folder, "screen.ppm")
+        self.qmp.execute("screendump", filename=path)
+        return Picture.read_ppm(path)
+
+
+KEY_NAMES = {
+    " ": "spc", "\n": "ret", "\t": "tab", "\b": "backspace", "-": "minus", "=": "equal",
+    ";": "semicolon", "'": "apostrophe", ",": "comma", ".": "dot", "/": "slash",
+    "\\": "backslash", "[": "bracket_left", "]": "bracket_right", "`": "grave_accent",
+}
+SHIFTED = dict(zip('!@#$%^&*()_+{}|:"<>?~', "1234567890-=[]\\;',./`"))
+
+
+def key_codes(c):
+    """The QMP key codes that type one character."""
+    if c in SHIFTED:
+        return ["shift"] + key_codes(SHIFTED[c])
+    if c.isupper():
+        return ["shift", c.lower()]
+    return [KEY_NAMES.get(c, c)]
+
+
+class Picture:
+    """A screenshot: rows of RGB bytes."""
+
+    def __init__(self, width, height, rgb):
+        self.width, self.height, self.rgb = width, height, rgb
+
+    @classmethod
+    def read_ppm(cls, path):
+        with open(path, "rb") as f:
+            data = f.read()
+        header = re.match(rb"P6\s+(\d+)\s+(\d+)\s+255\s", data)
+        if not header:
+            raise GuestError("QEMU's screenshot is no PPM file")
+        return cls(int(header[1]), int(header[2]), data[header.end() :])
+
+    def pixel(self, x, y):
+        at = 3 * (y * self.width + x)
+        return tuple(self.rgb[at : at + 3])
+
+    def save_png(self, path):
+        def chunk(kind, data):
+            body = kind + data
+            return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+        stride = 3 * self.width
+        rows = b"".join(b"\0" + self.rgb[y * stride : (y + 1) * stride] for y in range(self.height))
+        with open(path, "wb") as f:
+            f.write(b"\x89PNG\r\n\x1a\n"
+                    + chunk(b"IHDR", struct.pack(">IIBBBBB", self.width, self.height, 8, 2, 0, 0, 0))
+                    + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b""))
