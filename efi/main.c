@@ -1,1 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * BOOTX64.EFI: from the firmware to the kernel's first instruction.
+ *
+ * Until the last stage everything can be undone: a stage that fails says so in
+ * one sentence, all memory goes back, and the firmware gets the status and
+ * tries its next boot entry. The last stage does not return.
+ */
+#include "arch.h"
+#include "loader.h"
+#include <quire/assert.h>
 
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *system);
+
+static EFI_STATUS (*const stages[])(struct loader *) = {
+	options_read,      /* quire.cfg, load options */
+	machine_check,     /* can this machine run Quire? */
+	place_descriptors, /* the page descriptor array and the boot pool */
+	kernel_load,       /* segments and symbols out of this file */
+	tables_make,       /* page tables for the kernel's first instructions */
+	facts_collect,     /* framebuffer, ACPI, clock */
+	info_make,         /* struct boot_info and room for the final map */
+	leave,             /* ExitBootServices and the jump */
+};
+
+/* Static: a boot stack may be as small as 128 KiB, and Exit() needs the handle from anywhere. */
+static struct loader loader;
+
+bool loader_pretend(const struct loader *l, const char *name)
+{
+	size_t i = 0;
+
+	while (name[i] && name[i] == l->config.fail[i])
+		i++;
+	return !name[i] && !l->config.fail[i];
+}
+
+EFI_STATUS machine_check(struct loader *l)
+{
+	const char *refusal = loader_pretend(l, "machine") ? "quire.cfg says so" : arch_refusal();
+
+	return refusal ? loader_fail(EFI_UNSUPPORTED, "%s", refusal) : EFI_SUCCESS;
+}
+
+/* A bug in the region code, while the firmware still runs: back to it. */
+void port_assert_failed(const char *expression, const char *file, int line)
+{
+	loader_fail(EFI_ABORTED, "assertion failed: %s (%s:%u)", expression, file, (unsigned)line);
+	memory_give_back_all(&loader);
+	loader.boot->Exit(loader.handle, EFI_ABORTED, 0, NULL);
+	for (;;) /* Exit() does not return */
+		;
+}
+
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *system)
+{
+	struct loader *l = &loader;
+	EFI_STATUS status = EFI_SUCCESS;
+
+	l->info.tsc_entry = arch_counter();
+	l->handle = handle;
+	l->system = system;
+	l->boot = system->BootServices;
+	/* The firmware resets the machine five minutes after it started us, or sooner. */
+	l->boot->SetWatchdogTimer(0, 0, 0, NULL);
+	console_init(system);
+	say("version " QUIRE_VERSION);
+	for (size_t i = 0; i < array_len(stages) && !EFI_ERROR(status); i++)
+		status = stages[i](l);
+	say("gave back %llu pages; returning to the firmware", memory_give_back_all(l));
+	return status;
+}
