@@ -25,11 +25,11 @@ struct type_row {
 
 /* clang-format off */
 static const struct type_row rows[MEMMAP_TYPES] = {
-	[MEMMAP_RESERVED] = {"Reserved", "reserved by the firmware, which does not say for what",
+	[MEMMAP_RESERVED] = {"Reserved", "the firmware does not say for what",
 		REGION_RESERVED, BEHIND_RAM_IF_CACHEABLE},
-	[MEMMAP_LOADER_CODE] = {"LoaderCode", "the loader's code: free once the kernel runs",
+	[MEMMAP_LOADER_CODE] = {"LoaderCode", "the loader's: free once the kernel has what it needs",
 		REGION_RECLAIMABLE, BEHIND_RAM},
-	[MEMMAP_LOADER_DATA] = {"LoaderData", "the loader's data: free once the kernel has copied it",
+	[MEMMAP_LOADER_DATA] = {"LoaderData", "the loader's: free once the kernel has what it needs",
 		REGION_RECLAIMABLE, BEHIND_RAM},
 	[MEMMAP_BOOT_CODE] = {"BootServicesCode", "boot services: free once the firmware has let go",
 		REGION_RECLAIMABLE, BEHIND_RAM},
