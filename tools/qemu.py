@@ -22,15 +22,17 @@ import select
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import tempfile
 import time
-import zlib
+
+from screen import Picture, key_codes
+from terminal import Lines
 
 PROMPT = "quire> "
 # The kernel's log lines, "[    0.123456] tag: text". The first one ends the firmware's chatter.
 KERNEL_LINE = re.compile(r"\[ *\d+\.\d{6}\] ")
+LOADER_REFUSES = "Quire cannot start: "
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -178,86 +180,6 @@ def die_with_parent():
 LIBC = ctypes.CDLL(None)
 
 
-class Lines:
-    """
-    What a terminal would show of a byte stream, line by line: a line editor redraws its line with
-    carriage returns, cursor moves and erasures, and only the result counts. Colours are dropped.
-    """
-
-    # CSI, OSC and two-byte escape sequences; one that has not all arrived yet does not match.
-    ESCAPE = re.compile(r"\x1b(?:\[([0-9;?=]*)[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)|[^\[\]])")
-
-    def __init__(self):
-        self.done = []
-        self.row = []
-        self.column = 0
-        self.pending = b""
-
-    @property
-    def current(self):
-        """The line the cursor is on."""
-        return "".join(self.row)
-
-    def feed(self, data):
-        data = self.pending + data
-        # Keep an incomplete UTF-8 character or escape sequence for the next time.
-        text = data.decode("utf-8", "surrogateescape")
-        start = max(text.rfind("\x1b"), 0)
-        if text[start : start + 1] == "\x1b" and not self.ESCAPE.match(text, start):
-            if len(text) - start < 64:
-                text, rest = text[:start], text[start:]
-                self.pending = rest.encode("utf-8", "surrogateescape")
-            else:
-                self.pending = b""
-        else:
-            tail = re.search("[\udcc0-\udcff][\udc80-\udcbf]{0,2}$", text)
-            keep = tail.start() if tail else len(text)
-            self.pending = text[keep:].encode("utf-8", "surrogateescape")
-            text = text[:keep]
-        at = 0
-        while at < len(text):
-            match = self.ESCAPE.match(text, at)
-            if match:
-                self.escape(match[1] or "", match[2])
-                at = match.end()
-            else:
-                self.character(text[at])
-                at += 1
-
-    def character(self, c):
-        if c == "\n":
-            self.new_line()
-        elif c == "\r":
-            self.column = 0
-        elif c == "\b":
-            self.column = max(self.column - 1, 0)
-        elif c == "\t":
-            for _ in range(8 - self.column % 8):
-                self.character(" ")
-        elif c >= " ":
-            while len(self.row) < self.column:
-                self.row.append(" ")
-            self.row[self.column : self.column + 1] = c
-            self.column += 1
-
-    def escape(self, parameters, final):
-        first = parameters.split(";")[0]
-        count = int(first) if first.isdigit() else 1
-        if final == "K":
-            del self.row[self.column :]
-        elif final == "C":
-            self.column += count
-        elif final == "D":
-            self.column = max(self.column - count, 0)
-        elif final in ("H", "J") and self.row:  # elsewhere on the screen
-            self.new_line()
-
-    def new_line(self):
-        self.done.append(self.current.rstrip())
-        self.row = []
-        self.column = 0
-
-
 class Qmp:
     """QEMU's control channel. Events that arrive meanwhile are kept in `events`."""
 
@@ -308,6 +230,9 @@ class Qmp:
         return answer["return"]
 
 
+CLEAN_ENDINGS = (("guest-shutdown", "poweroff"), ("guest-reset", "reboot"))
+
+
 @dataclasses.dataclass
 class Ending:
     """How a guest ended."""
@@ -319,7 +244,7 @@ class Ending:
 
     @property
     def clean(self):
-        return (self.reason, self.said) in (("guest-shutdown", "poweroff"), ("guest-reset", "reboot"))
+        return (self.reason, self.said) in CLEAN_ENDINGS
 
     def __str__(self):
         text = {
@@ -495,7 +420,14 @@ class Guest:
         return self.lines.current == PROMPT and not self.lines.pending
 
     def wait_prompt(self, timeout=120):
-        self.wait("prompt", self.at_prompt, timeout)
+        self.wait("prompt", self.at_prompt_or_refused, timeout)
+
+    def at_prompt_or_refused(self):
+        if self.kernel_from is None:
+            for line in self.lines.done:
+                if LOADER_REFUSES in line:
+                    raise GuestEnded(line[line.index(LOADER_REFUSES) :])
+        return self.at_prompt()
 
     def type(self, text, enter=True):
         """Type on the serial line."""
@@ -579,52 +511,3 @@ class Guest:
         path = os.path.join(self.folder, "screen.ppm")
         self.qmp.execute("screendump", filename=path)
         return Picture.read_ppm(path)
-
-
-KEY_NAMES = {
-    " ": "spc", "\n": "ret", "\t": "tab", "\b": "backspace", "-": "minus", "=": "equal",
-    ";": "semicolon", "'": "apostrophe", ",": "comma", ".": "dot", "/": "slash",
-    "\\": "backslash", "[": "bracket_left", "]": "bracket_right", "`": "grave_accent",
-}
-SHIFTED = dict(zip('!@#$%^&*()_+{}|:"<>?~', "1234567890-=[]\\;',./`"))
-
-
-def key_codes(c):
-    """The QMP key codes that type one character."""
-    if c in SHIFTED:
-        return ["shift"] + key_codes(SHIFTED[c])
-    if c.isupper():
-        return ["shift", c.lower()]
-    return [KEY_NAMES.get(c, c)]
-
-
-class Picture:
-    """A screenshot: rows of RGB bytes."""
-
-    def __init__(self, width, height, rgb):
-        self.width, self.height, self.rgb = width, height, rgb
-
-    @classmethod
-    def read_ppm(cls, path):
-        with open(path, "rb") as f:
-            data = f.read()
-        header = re.match(rb"P6\s+(\d+)\s+(\d+)\s+255\s", data)
-        if not header:
-            raise GuestError("QEMU's screenshot is no PPM file")
-        return cls(int(header[1]), int(header[2]), data[header.end() :])
-
-    def pixel(self, x, y):
-        at = 3 * (y * self.width + x)
-        return tuple(self.rgb[at : at + 3])
-
-    def save_png(self, path):
-        def chunk(kind, data):
-            body = kind + data
-            return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-        stride = 3 * self.width
-        rows = b"".join(b"\0" + self.rgb[y * stride : (y + 1) * stride] for y in range(self.height))
-        with open(path, "wb") as f:
-            f.write(b"\x89PNG\r\n\x1a\n"
-                    + chunk(b"IHDR", struct.pack(">IIBBBBB", self.width, self.height, 8, 2, 0, 0, 0))
-                    + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b""))

@@ -47,7 +47,7 @@ class Failure(Exception):
 def number_in(low, high, what):
     def parse(text):
         if not re.fullmatch(r"\d+", text) or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{what} '{text}' is not a number from {low} to {high}")
+            raise argparse.ArgumentTypeError(f"{what} '{text}' is not one of {low} to {high}")
         return int(text)
 
     return parse
@@ -82,8 +82,8 @@ def parse(words):
     p.add_argument("--cpu", metavar="MODEL", help="QEMU's name of a CPU: qemu64, max, ...")
     p.add_argument("--firmware", metavar="FILE", help="another UEFI firmware than Debian's OVMF")
     p.add_argument("--usb", action="store_true", help="attach the image as a USB stick")
-    p.add_argument("--headless", action="store_true", help="no window, even where there is a display")
-    p.add_argument("--kvm", action="store_true", help="run on the host's CPU instead of emulating one")
+    p.add_argument("--headless", action="store_true", help="no window, even with a display")
+    p.add_argument("--kvm", action="store_true", help="run on the host's CPU, do not emulate one")
     p.add_argument("--cmd", metavar="COMMANDS",
                    help="run these at the shell, print what the kernel prints, power off")
     p.add_argument("--timeout", type=number_in(1, 86400, "seconds"), metavar="S",
@@ -154,8 +154,9 @@ def image_with_config(options, folder):
     with open(config, "w", encoding="utf-8") as f:
         f.writelines(settings)
     copy = os.path.join(folder, "quire.img")
-    done = subprocess.run([os.path.join(TOP, "tools/image"), "--cfg", config, "--output", copy,
-                           os.path.join(options.build_dir, "BOOTX64.EFI")], text=True, check=False,
+    efi = os.path.join(options.build_dir, "BOOTX64.EFI")
+    done = subprocess.run([os.path.join(TOP, "tools/image"), "--cfg", config, "--out", copy,
+                           "--efi", efi], text=True, check=False, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:
         raise Failure(f"cannot make the image: {done.stdout.strip()}")
@@ -213,7 +214,9 @@ def run_commands(options, machine):
         except qemu.GuestTimeout:
             flush_partial(guest)
             raise Failure(f"the guest did not finish within {timeout} s", TIMEOUT) from None
-        except qemu.GuestEnded:
+        except qemu.GuestEnded as error:
+            if guest.process.poll() is None:  # the loader gave up, the firmware goes on
+                raise Failure(str(error), NOT_CLEAN) from None
             result = guest.wait_end(10)
     if not result.clean:
         raise Failure(str(result), NOT_CLEAN)
