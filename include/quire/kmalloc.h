@@ -18,54 +18,65 @@
 #include <quire/list.h>
 #include <quire/page.h>
 
-#define KMALLOC_SMALL_MAX   8192 /* larger requests are runs of pages */
-#define KMALLOC_CLASSES_MAX 64
-#define KMALLOC_MIN_ALIGN                                                                          \
-	8 /* 16 from 16 bytes up; powers of two are aligned to their size, up to a page */
+#define KMALLOC_SMALL_MAX 8192 /* larger requests are runs of pages */
+#define KMALLOC_CLASSES   57   /* 8, 16, 32 .. 128 in steps of 16, then 8 a doubling */
+#define KMALLOC_ALIGN_MAX ((size_t)1 << 30)
+/* Any object is aligned to 8, from 16 bytes up to 16; powers of two to their size, up to a page. */
+#define KMALLOC_MIN_ALIGN 8
 
 enum kmalloc_flags {
-	KMALLOC_ZERO = 1,
+	KMALLOC_ZERO = 1, /* every usable byte is 0 */
 };
 
 struct slab; /* alloc/kmalloc_internal.h */
 
-/* A cache of objects of one size. All fields private to alloc/kmalloc*.c. */
+enum kmem_cache_kind {
+	KMEM_CLASS,    /* a size class of kmalloc's */
+	KMEM_TYPED,    /* made by kmem_cache_create() */
+	KMEM_INTERNAL, /* holds kmalloc's own books: its objects are nobody else's to free */
+};
+
+/* A cache of objects of one size. All fields private to alloc/kmalloc*.c and slab.c; heap->lock. */
 struct kmem_cache {
 	struct kheap *heap;
+	struct slab *current;   /* where the next object comes from; NULL: every slab is full */
+	uint32_t object_bytes;  /* distance between objects */
+	uint32_t reciprocal;    /* division by object_bytes without dividing */
+	uint16_t objects;       /* a slab has to give */
+	uint8_t first;          /* slot of the first one: 1 where slot 0 is the slab's own header */
+	uint8_t order;          /* of a slab */
+	uint8_t kind;           /* enum kmem_cache_kind */
+	uint64_t allocs, frees; /* live = allocs - frees */
 	const char *name;
-	uint32_t object_bytes; /* distance between objects */
 	uint32_t wanted_bytes; /* what the creator asked for */
-	uint32_t reciprocal;   /* division by object_bytes without dividing */
-	uint16_t objects;      /* in a slab */
-	uint8_t order;         /* of a slab */
-	uint8_t flags;
-	struct slab *current; /* where the next object comes from */
-	struct list partial;  /* slabs with some objects free */
+	uint64_t slabs, failures;
+	struct list partial; /* slabs with objects free, but for `current` */
 	struct list full;
-	struct list empty; /* at most one, kept against ping-pong */
-	struct list link;  /* in kheap.caches */
-	uint64_t slabs, live;
-	uint64_t allocs, frees, failures;
+	struct list link; /* in kheap.caches */
 };
 
 struct kheap {
 	struct page_allocator *pages;
 	struct spinlock lock;
-	bool track;                    /* new slabs remember who allocated each object */
-	struct list caches;            /* every cache, classes first */
-	struct kmem_cache headers;     /* the cache of slab headers */
-	struct kmem_cache cache_cache; /* the cache of struct kmem_cache */
-	uint32_t class_count;
-	struct kmem_cache classes[KMALLOC_CLASSES_MAX];
+	bool track;         /* new slabs remember who allocated and freed each object */
+	struct list caches; /* every cache: classes, the two internal ones, typed ones */
+	struct kmem_cache classes[KMALLOC_CLASSES];
+	struct kmem_cache headers;        /* the cache of slab headers */
+	struct kmem_cache cache_cache;    /* the cache of struct kmem_cache */
+	uint64_t slab_pages_held;         /* pages of all slabs */
+	uint64_t track_pages_held;        /* and of their records of callers */
 	uint64_t large_live, large_pages; /* runs of pages handed out */
 	uint64_t large_allocs, large_frees, large_failures;
 	uint64_t misuses;
 };
 
-/* Make `heap` serve from `pages`. Cannot fail; takes no memory yet. */
+/* Make `heap` serve from `pages`; one heap a page allocator. Cannot fail; takes no memory yet. */
 void kheap_init(struct kheap *heap, struct page_allocator *pages);
 
-/* `caller` is recorded where tracking is on, and named in reports. */
+/*
+ * `caller` is recorded where tracking is on, and named in reports. Freeing what
+ * is not a live object of this heap is reported through port_misuse() and refused.
+ */
 must_check void *kheap_alloc(struct kheap *heap, size_t bytes, unsigned flags, uintptr_t caller);
 must_check void *kheap_alloc_aligned(struct kheap *heap, size_t bytes, size_t align, unsigned flags,
 				     uintptr_t caller);
@@ -76,21 +87,28 @@ void kheap_free(struct kheap *heap, void *object, uintptr_t caller);
  * report. */
 size_t kheap_size(struct kheap *heap, const void *object);
 
-/* Give the kept empty slabs back. The kernel calls it when idle. Returns pages given back. */
+/*
+ * Give back the empty slabs kept against ping-pong (at most one a cache). The
+ * kernel calls it when idle; kmalloc itself before it fails. Returns pages given back.
+ */
 uint64_t kheap_trim(struct kheap *heap);
 
-/* A typed cache. `name` must outlive it. align 0 or a power of two up to a page. NULL when out of
- * memory or sizes are absurd. */
+/*
+ * A typed cache. `name` must outlive it. align 0 or a power of two up to a
+ * page. NULL when out of memory, or when bytes (rounded up to align) is not 1..KMALLOC_SMALL_MAX.
+ * Its objects may also be given to kfree(); objects of another cache given to
+ * kmem_cache_free() are refused.
+ */
 must_check struct kmem_cache *kmem_cache_create(struct kheap *heap, const char *name, size_t bytes,
 						size_t align);
 must_check void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags);
 void kmem_cache_free(struct kmem_cache *cache, void *object);
-/* -EBUSY and no change while objects are live. */
+/* -EBUSY and no change while objects are live; -EINVAL for a cache nobody created. */
 must_check int kmem_cache_destroy(struct kmem_cache *cache);
 
 /* Everything known about an address, for people. Slow; takes locks. */
 enum kheap_where {
-	KHEAP_NOWHERE,     /* not kmalloc's */
+	KHEAP_NOWHERE,     /* not this heap's */
 	KHEAP_OBJECT,      /* in a live object */
 	KHEAP_FREE_OBJECT, /* in a free slot of a slab */
 	KHEAP_SLACK,       /* in a slab, behind its last object */
@@ -140,6 +158,11 @@ must_check void *kmalloc(size_t bytes);
 must_check void *kzalloc(size_t bytes);
 must_check void *kmalloc_array(size_t count, size_t bytes); /* overflow-checked */
 must_check void *kcalloc(size_t count, size_t bytes);       /* the same, zeroed */
+/*
+ * align: a power of two up to KMALLOC_ALIGN_MAX, else NULL; above a page it is
+ * the alignment in physical memory, and in the direct map as far as that is aligned.
+ * Takes at least `align` bytes of memory.
+ */
 must_check void *kmalloc_aligned(size_t bytes, size_t align);
 /* NULL object = kmalloc; on NULL the old object is untouched. */
 must_check void *krealloc(void *object, size_t bytes);

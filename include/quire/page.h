@@ -36,7 +36,7 @@
  *   +---------------+------------------+------+-+-----+
  *   | freed by      |        0         |  0   |0| 0   |  NONE   free, tail, or never used
  *   | allocated by  | references       | order|0| 1   |  HEAD   first page of 2^order pages
- *   | allocated by  | pages (20 bits from 4 up) |k| 2 |  RUN    first page of any number (k: kmalloc's)
+ *   | allocated by  | pages (20 bits from 4 up) |k| 2 |  RUN    first page of a run (k: kmalloc's)
  *   | pointer to struct slab, 8-byte aligned        3 |  SLAB   any page of a slab
  *   |               |                  |      | | 4   |  RESERVED  described, but never free
  *

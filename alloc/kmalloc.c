@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kmalloc: from a request to a size class, and from an address back to its slab.
+ *
+ *   bytes ──► kmalloc_class() ──► cache->current ──► first free bit ──► object
+ *   object ──► page descriptor ──► slab header ──► slot ──► bit set
+ *
+ * Invariant: a slot's bit is 0 exactly while its object belongs to a caller.
+ * An address is accepted by kheap_free() only if it is the start of such an object:
+ *
+ *   state(desc(address)) = SLAB,  slot * object_bytes = address - base,  slot < slots,  bit = 0
+ *
+ * Lock: heap->lock around everything that reads or writes the books; objects
+ * are cleared and copied outside it.
+ */
+#include "kmalloc_internal.h"
+
+static const char *const class_names[KMALLOC_CLASSES] = {
+	"kmalloc-8",    "kmalloc-16",   "kmalloc-32",   "kmalloc-48",   "kmalloc-64",
+	"kmalloc-80",   "kmalloc-96",   "kmalloc-112",  "kmalloc-128",  "kmalloc-144",
+	"kmalloc-160",  "kmalloc-176",  "kmalloc-192",  "kmalloc-208",  "kmalloc-224",
+	"kmalloc-240",  "kmalloc-256",  "kmalloc-288",  "kmalloc-320",  "kmalloc-352",
+	"kmalloc-384",  "kmalloc-416",  "kmalloc-448",  "kmalloc-480",  "kmalloc-512",
+	"kmalloc-576",  "kmalloc-640",  "kmalloc-704",  "kmalloc-768",  "kmalloc-832",
+	"kmalloc-896",  "kmalloc-960",  "kmalloc-1024", "kmalloc-1152", "kmalloc-1280",
+	"kmalloc-1408", "kmalloc-1536", "kmalloc-1664", "kmalloc-1792", "kmalloc-1920",
+	"kmalloc-2048", "kmalloc-2304", "kmalloc-2560", "kmalloc-2816", "kmalloc-3072",
+	"kmalloc-3328", "kmalloc-3584", "kmalloc-3840", "kmalloc-4096", "kmalloc-4608",
+	"kmalloc-5120", "kmalloc-5632", "kmalloc-6144", "kmalloc-6656", "kmalloc-7168",
+	"kmalloc-7680", "kmalloc-8192",
+};
+
+void kheap_init(struct kheap *heap, struct page_allocator *pages)
+{
+	*heap = (struct kheap){
+		.pages = pages,
+		.lock = SPINLOCK_INIT(LOCK_RANK_KMALLOC),
+	};
+	list_init(&heap->caches);
+	for (unsigned i = 0; i < KMALLOC_CLASSES; i++)
+		cache_init(&heap->classes[i], heap, class_names[i], kmalloc_class_bytes(i),
+			   KMEM_CLASS);
+	cache_init(&heap->headers, heap, "slab headers", sizeof(struct slab), KMEM_INTERNAL);
+	cache_init(&heap->cache_cache, heap, "caches", sizeof(struct kmem_cache), KMEM_INTERNAL);
+}
+
+/* ---- allocation ---- */
+
+static inline void *cache_alloc(struct kheap *heap, struct kmem_cache *cache, unsigned flags,
+				uintptr_t caller)
+{
+	port_irq_t irq = spin_lock(&heap->lock);
+	void *object = cache_take_locked(cache, caller);
+
+	spin_unlock(&heap->lock, irq);
+	if (unlikely(flags & KMALLOC_ZERO) && likely(object))
+		__builtin_memset(object, 0, cache->object_bytes);
+	return object;
+}
+
+void *kheap_alloc(struct kheap *heap, size_t bytes, unsigned flags, uintptr_t caller)
+{
+	if (unlikely(bytes > KMALLOC_SMALL_MAX))
+		return large_alloc(heap, bytes, flags, caller);
+	return cache_alloc(heap, &heap->classes[kmalloc_class(bytes)], flags, caller);
+}
+
+/*
+ * Slabs start at a multiple of their size, so an object is aligned to the lowest set bit of its
+ * class; and the class of a multiple of `align` is itself one: classes in a group are a step
+ * apart that is a power of two, and either align divides the step, or the step divides align
+ * and the multiple is a class itself. Runs are aligned to their size rounded up.
+ */
+void *kheap_alloc_aligned(struct kheap *heap, size_t bytes, size_t align, unsigned flags,
+			  uintptr_t caller)
+{
+	if (align == 0 || (align & (align - 1)) || align > KMALLOC_ALIGN_MAX)
+		return NULL;
+	if (bytes > SIZE_MAX - align)
+		return NULL;
+	return kheap_alloc(heap, align_up(bytes ? bytes : 1, align), flags, caller);
+}
+
+void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags)
+{
+	return cache_alloc(cache->heap, cache, flags, caller_address());
+}
+
+/* ---- free ---- */
+
+void kheap_free(struct kheap *heap, void *object, uintptr_t caller)
+{
+	struct slab *s;
+	port_irq_t irq;
+
+	if (unlikely(!object))
+		return;
+	irq = spin_lock(&heap->lock);
+	s = slab_of(heap, object);
+	if (likely(s && s->owner == heap)) {
+		unsigned slot = slab_live_slot(s, (uintptr_t)object);
+
+		if (unlikely(slot == SLAB_NO_SLOT))
+			goto refuse;
+		slab_put_locked(s, slot, caller);
+	} else if (large_pages_locked(heap, object)) {
+		large_free_locked(heap, object, caller);
+	} else {
+		goto refuse;
+	}
+	spin_unlock(&heap->lock, irq);
+	return;
+
+refuse:
+	kheap_refuse(heap, object, NULL, caller, irq);
+}
+
+void kmem_cache_free(struct kmem_cache *cache, void *object)
+{
+	struct kheap *heap = cache->heap;
+	unsigned slot = SLAB_NO_SLOT;
+	struct slab *s;
+	port_irq_t irq;
+
+	if (unlikely(!object))
+		return;
+	irq = spin_lock(&heap->lock);
+	s = slab_of(heap, object);
+	if (likely(s && s->cache == cache))
+		slot = slab_live_slot(s, (uintptr_t)object);
+	if (unlikely(slot == SLAB_NO_SLOT)) {
+		kheap_refuse(heap, object, cache, caller_address(), irq);
+		return;
+	}
+	slab_put_locked(s, slot, caller_address());
+	spin_unlock(&heap->lock, irq);
+}
+
+/* ---- sizes of live objects ---- */
+
+static size_t size_locked(const struct kheap *heap, const void *object)
+{
+	const struct slab *s = slab_of(heap, object);
+
+	if (s && s->owner == heap)
+		return slab_live_slot(s, (uintptr_t)object) == SLAB_NO_SLOT
+			       ? 0
+			       : s->cache->object_bytes;
+	return large_pages_locked(heap, object) << PAGE_SHIFT;
+}
+
+size_t kheap_size(struct kheap *heap, const void *object)
+{
+	port_irq_t irq = spin_lock(&heap->lock);
+	size_t bytes = size_locked(heap, object);
+
+	spin_unlock(&heap->lock, irq);
+	return bytes;
+}
+
+/* Would an object of `bytes` be of the same kind as one that has `usable` bytes? */
+static bool same_fit(size_t usable, size_t bytes)
+{
+	if (bytes > usable)
+		return false;
+	if (bytes > KMALLOC_SMALL_MAX)
+		return bytes_to_pages(bytes) == usable >> PAGE_SHIFT;
+	return usable <= KMALLOC_SMALL_MAX && kmalloc_class(bytes) == kmalloc_class(usable);
+}
+
+void *kheap_realloc(struct kheap *heap, void *object, size_t bytes, uintptr_t caller)
+{
+	size_t usable;
+	port_irq_t irq;
+	void *moved;
+
+	if (!object)
+		return kheap_alloc(heap, bytes, 0, caller);
+	irq = spin_lock(&heap->lock);
+	usable = size_locked(heap, object);
+	if (unlikely(!usable)) {
+		kheap_refuse(heap, object, NULL, caller, irq);
+		return NULL;
+	}
+	spin_unlock(&heap->lock, irq);
+	if (same_fit(usable, bytes))
+		return object;
+	moved = kheap_alloc(heap, bytes, 0, caller);
+	if (!moved)
+		return bytes <= usable ? object : NULL; /* shrinking never fails */
+	__builtin_memcpy(moved, object, bytes < usable ? bytes : usable);
+	kheap_free(heap, object, caller);
+	return moved;
+}
+
+uint64_t kheap_trim(struct kheap *heap)
+{
+	port_irq_t irq = spin_lock(&heap->lock);
+	uint64_t pages = kheap_trim_locked(heap, caller_address());
+
+	spin_unlock(&heap->lock, irq);
+	return pages;
+}

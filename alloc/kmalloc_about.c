@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an address is: for `peek`, and to say what is wrong with a free. Reads
+ * the same books as kfree() and changes nothing.
+ *
+ * Lock: heap->lock; page_about() takes the page allocator's inside it.
+ */
+#include "kmalloc_internal.h"
+
+static void locate_in_slab(const struct slab *s, uint64_t address, struct kheap_about *out)
+{
+	const struct kmem_cache *cache = s->cache;
+	unsigned slot = slab_slot_around(s, address);
+
+	out->cache = cache->name;
+	out->object_bytes = cache->object_bytes;
+	out->slab = s->base;
+	out->slab_pages = (uint64_t)1 << cache->order;
+	out->slot = slot;
+	out->slots = slab_slots(cache);
+	out->slab_live = cache->objects - s->free;
+	if (slot >= out->slots) {
+		out->where = KHEAP_SLACK;
+		return;
+	}
+	out->where = slab_slot_is_free(s, slot) ? KHEAP_FREE_OBJECT : KHEAP_OBJECT;
+	out->object = (uintptr_t)slab_object(s, slot);
+	if (s->track) {
+		out->allocated_by = track_address(s->track->allocated_by[slot]);
+		out->freed_by = track_address(s->track->freed_by[slot]);
+	}
+}
+
+static void locate_large(const struct page_about *page, struct kheap_about *out)
+{
+	out->where = KHEAP_LARGE;
+	out->object = (uintptr_t)port_phys_to_virt(pfn_to_paddr(page->head));
+	out->object_bytes = page->pages << PAGE_SHIFT;
+	out->slab = out->object;
+	out->slab_pages = page->pages;
+	out->slots = 1;
+	out->slab_live = 1;
+	out->allocated_by = page->allocated_by;
+}
+
+void kheap_locate_locked(struct kheap *heap, const void *address, struct kheap_about *out)
+{
+	pfn_t frame = paddr_to_pfn(port_virt_to_phys(address));
+	const struct slab *s = slab_of(heap, address);
+	struct page_about page;
+
+	*out = (struct kheap_about){.where = KHEAP_NOWHERE};
+	if (frame.n >= heap->pages->pfn_limit)
+		return;
+	if (s) {
+		if (s->cache->heap == heap)
+			locate_in_slab(s, (uintptr_t)address, out);
+		return;
+	}
+	page_about(heap->pages, frame, &page);
+	if (page.described && !page.free && page.state == PAGE_RUN &&
+	    page_is_object(page_desc(heap->pages, page.head)))
+		locate_large(&page, out);
+}
+
+void kheap_about(struct kheap *heap, const void *address, struct kheap_about *out)
+{
+	port_irq_t irq = spin_lock(&heap->lock);
+
+	kheap_locate_locked(heap, address, out);
+	spin_unlock(&heap->lock, irq);
+}

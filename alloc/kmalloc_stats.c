@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kmalloc's numbers. Pages held = slab_pages + header_pages + large_pages: what
+ * the page allocator counts as used on this heap's behalf.
+ *
+ * Lock: heap->lock, so that each snapshot is consistent.
+ */
+#include "kmalloc_internal.h"
+
+static void cache_stats_locked(const struct kmem_cache *cache, struct kmem_cache_stats *out)
+{
+	uint32_t slab_bytes = (uint32_t)PAGE_BYTES << cache->order;
+
+	*out = (struct kmem_cache_stats){
+		.name = cache->name,
+		.size_class = cache->kind == KMEM_CLASS,
+		.object_bytes = cache->object_bytes,
+		.objects_per_slab = cache->objects,
+		.slab_pages = 1u << cache->order,
+		.waste_bytes = slab_bytes - cache->object_bytes * slab_slots(cache),
+		.slabs = cache->slabs,
+		.live = cache->allocs - cache->frees,
+		.allocs = cache->allocs,
+		.frees = cache->frees,
+		.failures = cache->failures,
+	};
+}
+
+bool kheap_cache_stats(struct kheap *heap, size_t i, struct kmem_cache_stats *out)
+{
+	port_irq_t irq = spin_lock(&heap->lock);
+	bool found = false;
+
+	list_for_each (node, &heap->caches) {
+		if (i-- == 0) {
+			cache_stats_locked(list_entry(node, struct kmem_cache, link), out);
+			found = true;
+			break;
+		}
+	}
+	spin_unlock(&heap->lock, irq);
+	return found;
+}
+
+void kheap_stats(struct kheap *heap, struct kheap_stats *out)
+{
+	port_irq_t irq = spin_lock(&heap->lock);
+
+	*out = (struct kheap_stats){
+		.slab_pages = heap->slab_pages_held - heap->headers.slabs,
+		.header_pages = heap->headers.slabs + heap->track_pages_held,
+		.large_pages = heap->large_pages,
+		.large_live = heap->large_live,
+		.large_allocs = heap->large_allocs,
+		.large_frees = heap->large_frees,
+		.large_failures = heap->large_failures,
+		.misuses = heap->misuses,
+	};
+	list_for_each (node, &heap->caches) {
+		const struct kmem_cache *cache = list_entry(node, struct kmem_cache, link);
+		uint64_t live = cache->allocs - cache->frees;
+
+		if (cache == &heap->headers)
+			continue;
+		out->live_objects += live;
+		out->live_bytes += live * cache->object_bytes;
+	}
+	spin_unlock(&heap->lock, irq);
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Slabs: where a cache's objects come from, and when their pages go back.
+ *
+ * Invariant, for every cache, between operations:
+ *
+ *   current = NULL  or  current->free > 0
+ *   0 < s->free < objects   for s in partial
+ *   s->free = 0             for s in full
+ *   current = NULL  =>  partial is empty
+ *   slabs = |{current}| + |partial| + |full|
+ *
+ * So only `current` can be empty. A slab that loses its last object while it is
+ * not current goes back at once; the current one stays, since the next
+ * allocation wants it. That is all the hysteresis there is, and it suffices: a
+ * slab leaves `current` only by getting full, so that between taking its pages
+ * and giving them back lie at least `objects` allocations and as many frees.
+ *
+ * Headers lie outside the slabs, as objects of the cache `headers`. Its own
+ * slabs (one page, 32 slots) keep their header in their slot 0, which is never
+ * given out; that ends the recursion:
+ *
+ *   slab of 64-byte objects        slab of `headers`
+ *   ┌───┬───┬───┬─────┐            ┌───────┬───────┬───────┬───────┐
+ *   │ 0 │ 1 │ 2 │  …  │◄───────────┤   0   │   1   │   2   │   …   │
+ *   └───┴───┴───┴─────┘       base │ (own) │header │ free  │       │
+ *                                  └───┬───┴───────┴───────┴───────┘
+ *                                  ▲   │ base
+ *                                  └───┘
+ * Lock: heap->lock, held throughout; the page allocator's is taken inside.
+ */
+#include "kmalloc_internal.h"
+
+#include <quire/assert.h>
+
+static uint64_t slab_pages(const struct kmem_cache *cache)
+{
+	return (uint64_t)1 << cache->order;
+}
+
+static pfn_t slab_frame(const struct slab *s)
+{
+	return paddr_to_pfn(port_virt_to_phys((const void *)(uintptr_t)s->base));
+}
+
+static struct slab *slab_at(struct list *node)
+{
+	return node ? list_entry(node, struct slab, link) : NULL;
+}
+
+/* ---- geometry ---- */
+
+/*
+ * The smallest slab that holds SLAB_OBJECTS_MIN objects and wastes at most 1/24 behind
+ * the last one; where there is none, the one that wastes least.
+ */
+static unsigned slab_order_for(uint32_t bytes)
+{
+	unsigned best = SLAB_ORDER_MAX;
+	uint64_t best_waste = ~(uint64_t)0; /* in 1/2^SLAB_ORDER_MAX of the slab's pages */
+
+	for (unsigned order = 0; order <= SLAB_ORDER_MAX; order++) {
+		uint64_t size = PAGE_BYTES << order;
+		uint64_t waste = size % bytes;
+
+		if (size / bytes < SLAB_OBJECTS_MIN || size / bytes > SLAB_OBJECTS_MAX)
+			continue;
+		if (waste * 24 <= size)
+			return order;
+		if (waste << (SLAB_ORDER_MAX - order) < best_waste) {
+			best_waste = waste << (SLAB_ORDER_MAX - order);
+			best = order;
+		}
+	}
+	return best;
+}
+
+void cache_init(struct kmem_cache *cache, struct kheap *heap, const char *name, uint32_t bytes,
+		enum kmem_cache_kind kind)
+{
+	*cache = (struct kmem_cache){
+		.heap = heap,
+		.name = name,
+		.object_bytes = bytes,
+		.wanted_bytes = bytes,
+		.reciprocal = slab_reciprocal(bytes),
+		.order = (uint8_t)slab_order_for(bytes),
+		.kind = (uint8_t)kind,
+		.first = cache == &heap->headers,
+	};
+	cache->objects = (uint16_t)((PAGE_BYTES << cache->order) / bytes - cache->first);
+	list_init(&cache->partial);
+	list_init(&cache->full);
+	list_push_back(&heap->caches, &cache->link);
+}
+
+/* ---- one slab ---- */
+
+static void slab_mark_all_free(struct slab *s)
+{
+	unsigned slots = slab_slots(s->cache);
+
+	for (unsigned word = 0; word < SLAB_WORDS; word++) {
+		unsigned below = word * 64;
+
+		if (slots >= below + 64)
+			s->bitmap[word] = ~(uint64_t)0;
+		else
+			s->bitmap[word] = slots > below ? ((uint64_t)1 << (slots - below)) - 1 : 0;
+	}
+	if (s->cache->first)
+		s->bitmap[0] &= ~(uint64_t)1; /* slot 0 is live for ever: it is the header */
+	s->free = s->cache->objects;
+}
+
+/* Knowing callers is a help, not a need: without the memory the slab goes untracked. */
+static struct slab_track *track_alloc(struct kheap *heap, uintptr_t caller)
+{
+	pfn_t page = page_alloc_for(heap->pages, 0, PAGE_ZEROED, caller);
+
+	if (pfn_is_none(page))
+		return NULL;
+	heap->track_pages_held++;
+	return port_phys_to_virt(pfn_to_paddr(page));
+}
+
+static void track_free(struct kheap *heap, struct slab_track *track, uintptr_t caller)
+{
+	page_free_for(heap->pages, paddr_to_pfn(port_virt_to_phys(track)), 0, caller);
+	heap->track_pages_held--;
+}
+
+/* A slab of the cache with every object free, in no list. NULL when out of memory. */
+static struct slab *slab_create(struct kmem_cache *cache, uintptr_t caller)
+{
+	struct kheap *heap = cache->heap;
+	bool internal = cache->kind == KMEM_INTERNAL;
+	pfn_t pages = page_alloc_for(heap->pages, cache->order, PAGE_ANY, caller);
+	void *base;
+	struct slab *s;
+
+	/* Pages first: a header slab fetched in vain would be kept, at a time when memory is out.
+	 */
+	if (pfn_is_none(pages))
+		return NULL;
+	base = port_phys_to_virt(pfn_to_paddr(pages));
+	s = cache == &heap->headers ? base : cache_take_locked(&heap->headers, caller);
+	if (!s)
+		goto no_header;
+	*s = (struct slab){
+		.cache = cache,
+		.base = (uintptr_t)base,
+		.owner = internal ? NULL : heap,
+		.track = heap->track && !internal ? track_alloc(heap, caller) : NULL,
+	};
+	list_init(&s->link);
+	slab_mark_all_free(s);
+	page_set_slab(heap->pages, pages, cache->order, s);
+	cache->slabs++;
+	heap->slab_pages_held += slab_pages(cache);
+	return s;
+
+no_header:
+	page_free_for(heap->pages, pages, cache->order, caller);
+	return NULL;
+}
+
+/* The inverse: the slab is empty and in no list. */
+static void slab_destroy(struct slab *s, uintptr_t caller)
+{
+	struct kmem_cache *cache = s->cache;
+	struct kheap *heap = cache->heap;
+	pfn_t pages = slab_frame(s);
+
+	if (s->track)
+		track_free(heap, s->track, caller);
+	if (cache != &heap->headers) {
+		struct slab *home = slab_of(heap, s);
+
+		slab_put_locked(home, slab_slot_around(home, (uintptr_t)s), caller);
+	}
+	/* From here on *s is gone, or about to go with its page. */
+	page_clear_slab(heap->pages, pages, cache->order);
+	page_free_for(heap->pages, pages, cache->order, caller);
+	cache->slabs--;
+	heap->slab_pages_held -= slab_pages(cache);
+}
+
+/* ---- the slabs of one cache ---- */
+
+struct slab *cache_grow_locked(struct kmem_cache *cache, uintptr_t caller)
+{
+	struct slab *s;
+
+	assert(!cache->current);
+	s = slab_create(cache, caller);
+	if (!s && kheap_trim_locked(cache->heap, caller)) {
+		/* Headers given back by the trimming may have refilled this very cache. */
+		s = cache->current ? cache->current : slab_create(cache, caller);
+	}
+	if (!s) {
+		cache->failures++;
+		return NULL;
+	}
+	cache->current = s;
+	return s;
+}
+
+static void cache_choose_current_locked(struct kmem_cache *cache)
+{
+	cache->current = slab_at(list_first(&cache->partial));
+	if (cache->current)
+		list_remove(&cache->current->link);
+}
+
+void cache_current_full_locked(struct kmem_cache *cache)
+{
+	list_push_front(&cache->full, &cache->current->link);
+	cache_choose_current_locked(cache);
+}
+
+void cache_slab_refilled_locked(struct slab *s, uintptr_t caller)
+{
+	struct kmem_cache *cache = s->cache;
+
+	if (s->free == 1) { /* it was full */
+		list_remove(&s->link);
+		if (cache->current)
+			list_push_back(&cache->partial, &s->link);
+		else
+			cache->current = s;
+	} else if (s->free == cache->objects) {
+		list_remove(&s->link);
+		slab_destroy(s, caller);
+	}
+}
+
+void cache_trim_locked(struct kmem_cache *cache, uintptr_t caller)
+{
+	struct slab *s = cache->current;
+
+	if (!s || s->free < cache->objects)
+		return;
+	cache_choose_current_locked(cache);
+	slab_destroy(s, caller);
+}
+
+uint64_t kheap_trim_locked(struct kheap *heap, uintptr_t caller)
+{
+	uint64_t before = heap->slab_pages_held + heap->track_pages_held;
+
+	list_for_each (node, &heap->caches) {
+		struct kmem_cache *cache = list_entry(node, struct kmem_cache, link);
+
+		if (cache != &heap->headers)
+			cache_trim_locked(cache, caller);
+	}
+	cache_trim_locked(&heap->headers, caller); /* last: the others just returned theirs */
+	return before - heap->slab_pages_held - heap->track_pages_held;
+}
