@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What Quire reads of the ACPI tables: which interrupt controllers and CPUs
+ * there are, the power-management timer, how to reset. ACPI 6.5 chapter 5.
+ *
+ * Firmware writes these tables and firmware has bugs: every length is checked
+ * against the table, every table against its checksum, and whatever does not
+ * fit is left out. Pure reading through `map`, no state. Any context `map` allows.
+ */
+#ifndef QUIRE_ACPI_H
+#define QUIRE_ACPI_H
+
+#include <quire/compiler.h>
+#include <quire/types.h>
+
+#define ACPI_IOAPICS_MAX 16
+#define ACPI_ISA_IRQS    16
+
+enum acpi_space {
+	ACPI_SPACE_MEMORY,
+	ACPI_SPACE_PORTS,
+	ACPI_SPACE_PCI,
+};
+
+/* Generic address structure, ACPI 6.5 section 5.2.3.2; address 0 = none. */
+struct acpi_address {
+	uint8_t space; /* enum acpi_space or something we do not use */
+	uint8_t bits;
+	uint64_t address;
+};
+
+struct acpi_ioapic {
+	uint8_t id;
+	uint32_t gsi_base; /* its first interrupt's global number */
+	paddr_t base;
+};
+
+/* How an ISA interrupt arrives, after the MADT's overrides. */
+struct acpi_isa_irq {
+	uint32_t gsi;
+	bool active_low, level;
+};
+
+struct acpi_platform {
+	/* MADT */
+	bool madt;
+	bool pc_at; /* there are 8259 PICs */
+	paddr_t local_apic;
+	unsigned cpus; /* enabled ones */
+	bool nmi_on_lint[2];
+	unsigned ioapic_count;
+	struct acpi_ioapic ioapics[ACPI_IOAPICS_MAX];
+	struct acpi_isa_irq isa[ACPI_ISA_IRQS];
+	/* FADT */
+	bool fadt;
+	bool no_i8042; /* the table is new enough to say so, and does */
+	struct acpi_address pm_timer;
+	bool pm_timer_32bit; /* else 24 */
+	struct acpi_address reset;
+	uint8_t reset_value;
+	/* what was wrong */
+	unsigned bad_tables; /* left out: checksum or length */
+};
+
+/* `bytes` of physical memory to read, or NULL when there is nothing there. */
+typedef const void *(*acpi_map)(paddr_t base, uint64_t bytes);
+
+/*
+ * Read what the RSDP leads to. `out` is always filled in: without tables it says what every PC
+ * may assume. 0; -ENOENT: no RSDP; -EINVAL: the RSDP or the root table is broken.
+ */
+must_check int acpi_read(paddr_t rsdp, acpi_map map, struct acpi_platform *out);
+
+#endif
