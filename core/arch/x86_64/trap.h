@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* Exceptions and interrupts: the frame, the vectors, who handles what. */
+#ifndef QUIRE_X86_TRAP_H
+#define QUIRE_X86_TRAP_H
+
+#include "cpu.h"
+
+/* As trap_entry.S leaves it. */
+struct trap_frame {
+	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
+	uint64_t vector, error;
+	uint64_t rip, cs, rflags, rsp, ss;
+};
+
+enum vector {
+	VECTOR_DIVIDE = 0,
+	VECTOR_DEBUG = 1,
+	VECTOR_NMI = 2,
+	VECTOR_BREAKPOINT = 3,
+	VECTOR_DOUBLE_FAULT = 8,
+	VECTOR_PAGE_FAULT = 14,
+	VECTOR_MACHINE_CHECK = 18,
+	VECTOR_EXCEPTIONS = 32, /* how many the CPU reserves */
+	VECTOR_PIC = 0x20,      /* 16 of them, masked; only spurious ones ever come */
+	VECTOR_ISA = 0x30,      /* 16 of them: VECTOR_ISA + ISA interrupt number */
+	VECTOR_TIMER = 0x40,
+	VECTOR_SPURIOUS = 0xff,
+};
+
+/* An interrupt handler runs with interrupts off; it acknowledges its interrupt itself. */
+typedef void (*interrupt_handler)(void);
+
+void trap_init(void); /* fills and loads the IDT */
+void trap_load(void); /* loads it on another CPU */
+void interrupt_set_handler(unsigned vector, interrupt_handler handler);
+
+/* An exception nobody can continue from: print everything, then panic_end(). trap_report.c */
+noreturn_fn void trap_report_fatal(const struct trap_frame *f);
+/* The same text for one that goes on (#BP). */
+void trap_report(const struct trap_frame *f);
+const char *trap_name(uint64_t vector);
+
+/* What lies at an address, for people: "null page", "kernel text", ... address.c */
+const char *address_describe(char *buffer, size_t size, vaddr_t address);
+/* Is it in the guard page of the current thread's stack (or the boot stack)? */
+bool address_in_current_guard(vaddr_t address);
+const char *current_thread_name(void);
+
+/* A firmware call is running (reset.c): an exception in it must not end the attempt. */
+extern bool firmware_call_active;
+noreturn_fn void firmware_call_faulted(uint64_t vector, uint64_t rip);
+
+/* Go on in `function`, which must not return, on another stack. context.S */
+noreturn_fn void call_on_stack(void (*function)(void *), void *argument, void *stack_top);
+
+#endif
