@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The window of page descriptors: 8 TiB that always read, backed only where there is RAM.
+ *
+ * At first four shared pages stand for all of it:
+ *
+ *   PML4[448..463] ──► zero PDPT ──► zero PD ──► zero PT ──► zero page (read-only)
+ *                      all 512 entries alike, at every level
+ *
+ * so looking up any frame number gives an unused descriptor instead of a fault.
+ * Backing one page of descriptors gives the path to it private copies of those
+ * tables, from the reserve. With G = GiB of RAM that hold described frames:
+ *
+ *   private PTs <= G,   private PDs <= G touching distinct 512 GiB,   PDPTs likewise 256 TiB
+ *
+ * Lock: the page allocator's is held around port_back_descriptors().
+ */
+#include "paging.h"
+#include <quire/assert.h>
+#include <quire/memory.h>
+#include <quire/string.h>
+
+#define DESC_BYTES       8u
+#define DESC_WINDOW_ROOT 448u /* PML4 index of DESC_WINDOW_BASE */
+#define DESC_WINDOW_SIZE (PFN_LIMIT * DESC_BYTES)
+
+_Static_assert(DESC_WINDOW_SIZE == 16 * ((uint64_t)1 << 39), "16 PML4 entries");
+_Static_assert((DESC_WINDOW_BASE >> 39 & 511) == DESC_WINDOW_ROOT, "where the window lies");
+
+/* The shared table below an entry of level 1, 2, 3, as a physical address with its bits. */
+static uint64_t shared_entry[LEVEL_ROOT + 1];
+
+static uint64_t *shared_page(uint64_t entry_value)
+{
+	uint64_t *page = boot_alloc(PAGE_BYTES);
+
+	if (!page)
+		port_panic("boot pool exhausted: descriptor window");
+	for (unsigned i = 0; i < TABLE_ENTRIES; i++)
+		page[i] = entry_value;
+	return page;
+}
+
+void desc_window_init(uint64_t *root)
+{
+	uint64_t zero = port_virt_to_phys(shared_page(0)).a | PTE_PRESENT | pte_nx();
+
+	shared_entry[0] = zero;
+	for (unsigned level = 1; level <= LEVEL_ROOT; level++)
+		shared_entry[level] = table_entry(shared_page(shared_entry[level - 1]));
+	for (unsigned i = 0; i < DESC_WINDOW_SIZE / level_bytes(LEVEL_ROOT); i++)
+		root[DESC_WINDOW_ROOT + i] = shared_entry[LEVEL_ROOT];
+}
+
+/* One descriptor page describes 2 MiB, so a table of each level covers 512 times that, and so on.
+ */
+uint64_t desc_window_tables(const struct region *ram, size_t count)
+{
+	uint64_t next[3] = {0}, tables = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!region_is_managed(&ram[i]))
+			continue;
+		for (unsigned level = 0; level < 3; level++) {
+			uint64_t frames = SUPERBLOCK_PAGES << (9 * level);
+
+			tables += span_units(ram[i].start.n, ram[i].pages, frames, &next[level]);
+		}
+	}
+	return tables;
+}
+
+/* The table below `entry`, private to this path. */
+static uint64_t *private_table(uint64_t *entry, unsigned level)
+{
+	uint64_t *copy;
+
+	if (*entry != shared_entry[level])
+		return table_of(*entry);
+	copy = reserve_table();
+	if (!copy)
+		port_panic("no page table left for the descriptor window");
+	for (unsigned i = 0; i < TABLE_ENTRIES; i++)
+		copy[i] = shared_entry[level - 1];
+	/* The copy maps what the shared one did, so its order with other CPUs' walks is free. */
+	__atomic_store_n(entry, table_entry(copy), __ATOMIC_RELEASE);
+	return copy;
+}
+
+void port_back_descriptors(struct page *descs_of_block, pfn_t frame)
+{
+	uint64_t virt = (uintptr_t)descs_of_block;
+	uint64_t *table = port_phys_to_virt(kernel_root), *entry, *page;
+
+	assert((virt & PAGE_MASK) == 0);
+	assert(virt >= DESC_WINDOW_BASE && virt - DESC_WINDOW_BASE < DESC_WINDOW_SIZE);
+	for (unsigned level = LEVEL_ROOT; level > 0; level--)
+		table = private_table(&table[level_index(virt, level)], level);
+	entry = &table[level_index(virt, 0)];
+	assert(*entry == shared_entry[0]);
+
+	page = port_phys_to_virt(pfn_to_paddr(frame));
+	memset(page, 0, PAGE_BYTES);
+	__atomic_store_n(entry,
+			 pfn_to_paddr(frame).a | PTE_PRESENT | PTE_WRITE | PTE_GLOBAL | pte_nx(),
+			 __ATOMIC_RELEASE);
+	/* Also forgets what the CPU cached of the shared tables on this path. */
+	invlpg((vaddr_t){virt});
+}

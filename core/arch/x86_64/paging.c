@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel's own page tables, made once at boot.
+ *
+ *   writable & executable = nothing, anywhere
+ *   direct map            = exactly the RAM given, without the kernel's text and rodata being
+ *                           writable there by the back door
+ *
+ * Tables come from boot_alloc() and a reserve that is set aside here, never
+ * from the page allocator, which needs them itself. Boot only, one CPU, no lock.
+ */
+#define LOG_TAG "paging"
+#include "paging.h"
+#include <quire/assert.h>
+#include <quire/log.h>
+#include <quire/memory.h>
+
+/* Tables for arch_map_physical(): a framebuffer's edges and a few device pages. */
+#define DEVICE_TABLES 12u
+
+paddr_t kernel_root;
+bool paging_is_ours;
+
+static uint64_t *reserve_next;
+static uint64_t reserve_left;
+
+static uint64_t *boot_table(void)
+{
+	uint64_t *table = boot_alloc(PAGE_BYTES);
+
+	if (!table)
+		port_panic("boot pool exhausted while making page tables");
+	assert(((uintptr_t)table & PAGE_MASK) == 0);
+	return table;
+}
+
+uint64_t *reserve_table(void)
+{
+	uint64_t *table = reserve_next;
+
+	if (!reserve_left)
+		return NULL;
+	reserve_left--;
+	reserve_next += TABLE_ENTRIES;
+	return table;
+}
+
+static void reserve_init(uint64_t pages)
+{
+	reserve_next = boot_alloc(pages * PAGE_BYTES);
+	if (!reserve_next)
+		port_panic("boot pool exhausted: %llu tables for the descriptor window",
+			   (unsigned long long)pages);
+	assert(((uintptr_t)reserve_next & PAGE_MASK) == 0);
+	reserve_left = pages;
+}
+
+uint64_t *table_walk(uint64_t *root, uint64_t virt, unsigned level, table_source source)
+{
+	uint64_t *table = root;
+
+	for (unsigned at = LEVEL_ROOT; at > level; at--) {
+		uint64_t *entry = &table[level_index(virt, at)];
+
+		if (!*entry) {
+			uint64_t *below = source();
+
+			if (!below)
+				return NULL;
+			*entry = table_entry(below);
+		}
+		assert(!(*entry & PTE_LARGE));
+		table = table_of(*entry);
+	}
+	return &table[level_index(virt, level)];
+}
+
+bool map_span(uint64_t *root, struct span s, unsigned max_level, uint64_t flags,
+	      table_source source)
+{
+	while (s.bytes) {
+		unsigned level = span_level(&s, max_level);
+		uint64_t *entry = table_walk(root, s.virt, level, source);
+		unsigned index = level_index(s.virt, level);
+
+		if (!entry)
+			return false;
+		/* Stay in this table for as long as the page size does. */
+		do {
+			assert(!*entry);
+			*entry++ = s.phys | flags | PTE_PRESENT | (level ? PTE_LARGE : 0);
+			span_advance(&s, level_bytes(level));
+		} while (++index < TABLE_ENTRIES && s.bytes && span_level(&s, max_level) == level);
+	}
+	return true;
+}
+
+static void map_boot(uint64_t *root, uint64_t virt, uint64_t phys, uint64_t bytes, uint64_t flags)
+{
+	struct span s = {.virt = virt, .phys = phys, .bytes = bytes};
+
+	/* boot_table() does not return without a table. */
+	(void)!map_span(root, s, cpu_features.pages_1g ? 2 : 1, flags | PTE_GLOBAL, boot_table);
+}
+
+/* The first stretch of read-only kernel image in [start, end); false when there is none. */
+static bool next_read_only(const struct boot_info *bi, uint64_t start, uint64_t end,
+			   struct span *out)
+{
+	out->bytes = 0;
+	for (uint32_t i = 0; i < bi->segment_count; i++) {
+		const struct boot_segment *g = &bi->segments[i];
+		uint64_t low = g->phys > start ? g->phys : start;
+		uint64_t high = g->phys + g->pages * PAGE_BYTES;
+
+		if (high > end)
+			high = end;
+		if ((g->flags & BOOT_SEGMENT_WRITE) || low >= high)
+			continue;
+		if (!out->bytes || low < out->phys)
+			*out = (struct span){.phys = low, .bytes = high - low};
+	}
+	return out->bytes != 0;
+}
+
+static void map_direct(uint64_t *root, const struct boot_info *bi, uint64_t start, uint64_t end)
+{
+	struct span fixed;
+
+	if (end > DIRECT_MAP_BYTES)
+		end = DIRECT_MAP_BYTES;
+	while (start < end) {
+		uint64_t stop = next_read_only(bi, start, end, &fixed) ? fixed.phys : end;
+
+		if (stop > start)
+			map_boot(root, DIRECT_MAP_BASE + start, start, stop - start,
+				 PTE_WRITE | pte_nx());
+		if (!fixed.bytes)
+			return;
+		map_boot(root, DIRECT_MAP_BASE + stop, stop, fixed.bytes, pte_nx());
+		start = stop + fixed.bytes;
+	}
+}
+
+/* Neighbours of different kinds are one range here: fewer edges, larger pages. */
+static uint64_t map_all_ram(uint64_t *root, const struct boot_info *bi, const struct region *ram,
+			    size_t count)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < count;) {
+		uint64_t start = ram[i].start.n, end = start;
+
+		for (; i < count && ram[i].start.n == end; i++)
+			end += ram[i].pages;
+		map_direct(root, bi, start * PAGE_BYTES, end * PAGE_BYTES);
+		bytes += (end - start) * PAGE_BYTES;
+	}
+	return bytes;
+}
+
+static void map_image(uint64_t *root, const struct boot_info *bi)
+{
+	uint64_t guard = (uintptr_t)boot_stack_guard;
+
+	for (uint32_t i = 0; i < bi->segment_count; i++) {
+		const struct boot_segment *g = &bi->segments[i];
+		uint64_t bytes = g->pages * PAGE_BYTES, flags = 0, head = bytes;
+
+		if (g->flags & BOOT_SEGMENT_WRITE)
+			flags |= PTE_WRITE;
+		if (!(g->flags & BOOT_SEGMENT_EXECUTE))
+			flags |= pte_nx();
+		if ((flags & PTE_WRITE) && (g->flags & BOOT_SEGMENT_EXECUTE))
+			port_panic("kernel segment %u is both writable and executable", i);
+		if (guard >= g->virt && guard < g->virt + bytes)
+			head = guard - g->virt;
+		map_boot(root, g->virt, g->phys, head, flags);
+		if (head < bytes) {
+			head += PAGE_BYTES; /* left out: below the boot stack */
+			map_boot(root, g->virt + head, g->phys + head, bytes - head, flags);
+		}
+	}
+}
+
+void arch_paging_init(const struct boot_info *bi, const struct region *ram, size_t ram_count)
+{
+	uint64_t *root = boot_table();
+	uint64_t bytes;
+
+	reserve_init(desc_window_tables(ram, ram_count) + DEVICE_TABLES);
+	bytes = map_all_ram(root, bi, ram, ram_count);
+	map_image(root, bi);
+	desc_window_init(root);
+	stack_window_init(root);
+	device_window_init(root);
+
+	kernel_root = port_virt_to_phys(root);
+	write_cr3(kernel_root.a);
+	features_enable_paging();
+	paging_is_ours = true;
+	log_info("own page tables: %llu MiB of RAM mapped with %s pages, W^X, nothing at 0",
+		 (unsigned long long)(bytes >> 20), cpu_features.pages_1g ? "1 GiB" : "2 MiB");
+	features_log();
+}
