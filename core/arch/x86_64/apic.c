@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The local APIC, in the mode the firmware left it: xAPIC through memory, or
+ * x2APIC through MSRs (some machines cannot go back). The same registers, one
+ * accessor. Intel SDM 3A chapter 10. Each CPU touches only its own; no lock.
+ */
+#define LOG_TAG "apic"
+#include "platform.h"
+#include <quire/arch.h>
+#include <quire/log.h>
+
+#define REG_ID            0x20u
+#define REG_TASK_PRIORITY 0x80u
+#define REG_EOI           0xb0u
+#define REG_SPURIOUS      0xf0u
+#define REG_ERROR         0x280u
+#define REG_LVT_TIMER     0x320u
+#define REG_LVT_THERMAL   0x330u
+#define REG_LVT_PERF      0x340u
+#define REG_LVT_LINT0     0x350u
+#define REG_LVT_LINT1     0x360u
+#define REG_LVT_ERROR     0x370u
+#define REG_TIMER_INITIAL 0x380u
+#define REG_TIMER_CURRENT 0x390u
+#define REG_TIMER_DIVIDE  0x3e0u
+
+#define LVT_MASKED   (1u << 16)
+#define LVT_PERIODIC (1u << 17)
+#define LVT_NMI      (4u << 8)
+
+#define SPURIOUS_ENABLE (1u << 8)
+#define DIVIDE_BY_16    3u
+
+#define APIC_BASE_ENABLE ((uint64_t)1 << 11)
+#define APIC_BASE_X2APIC ((uint64_t)1 << 10)
+
+static volatile uint32_t *registers; /* xAPIC; NULL in x2APIC mode */
+static bool x2apic;
+
+static uint32_t apic_read(uint32_t offset)
+{
+	return x2apic ? (uint32_t)rdmsr(MSR_X2APIC + offset / 16) : registers[offset / 4];
+}
+
+static void apic_write(uint32_t offset, uint32_t value)
+{
+	if (x2apic)
+		wrmsr(MSR_X2APIC + offset / 16, value);
+	else
+		registers[offset / 4] = value;
+}
+
+void apic_end_of_interrupt(void)
+{
+	apic_write(REG_EOI, 0);
+}
+
+uint32_t apic_id(void)
+{
+	uint32_t id = apic_read(REG_ID);
+
+	return x2apic ? id : id >> 24;
+}
+
+bool apic_is_x2apic(void)
+{
+	return x2apic;
+}
+
+/* The APIC withdrew an interrupt; the manual forbids an end-of-interrupt for it. */
+static void spurious(void)
+{
+	this_cpu()->spurious++;
+}
+
+static void find(void)
+{
+	uint64_t base;
+
+	if (!(cpuid(1, 0).edx >> 9 & 1))
+		port_panic("this CPU has no local APIC: no timer, no interrupts");
+	base = rdmsr(MSR_APIC_BASE);
+	if (!(base & APIC_BASE_ENABLE)) {
+		wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
+		base = rdmsr(MSR_APIC_BASE);
+		if (!(base & APIC_BASE_ENABLE))
+			port_panic("the local APIC is disabled and cannot be enabled");
+	}
+	x2apic = (base & APIC_BASE_X2APIC) != 0;
+	if (x2apic)
+		return;
+	registers = arch_map_physical(paddr(base & 0x000ffffffffff000ull), PAGE_BYTES,
+				      ARCH_MAP_WRITE | ARCH_MAP_UNCACHED);
+	if (!registers)
+		port_panic("no page table left to map the local APIC");
+}
+
+void apic_init(void)
+{
+	const struct acpi_platform *p = platform();
+
+	find();
+	this_cpu()->apic_id = apic_id();
+	apic_write(REG_LVT_TIMER, LVT_MASKED);
+	apic_write(REG_LVT_THERMAL, LVT_MASKED);
+	apic_write(REG_LVT_PERF, LVT_MASKED);
+	apic_write(REG_LVT_ERROR, LVT_MASKED);
+	/* LINT0 is where the PIC comes in; LINT1 is NMI on every PC, whether the MADT says so or not. */
+	apic_write(REG_LVT_LINT0, p->nmi_on_lint[0] ? LVT_NMI : LVT_MASKED);
+	apic_write(REG_LVT_LINT1, p->nmi_on_lint[0] && !p->nmi_on_lint[1] ? LVT_MASKED : LVT_NMI);
+	apic_write(REG_ERROR, 0);
+	apic_write(REG_TASK_PRIORITY, 0);
+	interrupt_set_handler(VECTOR_SPURIOUS, spurious);
+	apic_write(REG_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
+	log_info("local APIC %u, %s mode", apic_id(), x2apic ? "x2APIC" : "xAPIC");
+}
+
+void apic_timer_oneshot(uint32_t count)
+{
+	apic_write(REG_TIMER_DIVIDE, DIVIDE_BY_16);
+	apic_write(REG_LVT_TIMER, LVT_MASKED);
+	apic_write(REG_TIMER_INITIAL, count);
+}
+
+uint32_t apic_timer_count(void)
+{
+	return apic_read(REG_TIMER_CURRENT);
+}
+
+void apic_timer_periodic(unsigned vector, uint32_t count)
+{
+	apic_write(REG_TIMER_DIVIDE, DIVIDE_BY_16);
+	apic_write(REG_LVT_TIMER, LVT_PERIODIC | vector);
+	apic_write(REG_TIMER_INITIAL, count);
+}

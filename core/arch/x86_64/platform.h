@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* The PC around the CPU: interrupt controllers, timers, devices. */
+#ifndef QUIRE_X86_PLATFORM_H
+#define QUIRE_X86_PLATFORM_H
+
+#include "acpi.h"
+#include "trap.h"
+#include <quire/boot_info.h>
+
+/* The loader's facts that are needed late. Set by arch_early_init(). */
+struct boot_facts {
+	paddr_t rsdp;
+	uint64_t reset_system; /* EFI_RESET_SYSTEM, physical; 0 = none */
+	uint64_t tsc_hz;
+};
+extern struct boot_facts boot_facts;
+
+/* The ACPI tables, read at first use; after arch_paging_init(). */
+const struct acpi_platform *platform(void);
+
+/* pic.c: the two 8259s, out of the way for good. */
+void pic_disable(void);
+
+/* apic.c: the local APIC of this CPU. */
+void apic_init(void); /* panics with a sentence when there is none */
+void apic_end_of_interrupt(void);
+uint32_t apic_id(void);
+bool apic_is_x2apic(void);
+void apic_timer_oneshot(uint32_t count); /* masked: for calibration */
+uint32_t apic_timer_count(void);
+void apic_timer_periodic(unsigned vector, uint32_t count);
+#define APIC_TIMER_DIVIDER 16u
+
+/* ioapic.c */
+void ioapic_init(void);
+/* Let ISA interrupt `irq` through to this CPU as VECTOR_ISA + irq. False when nothing leads there. */
+bool ioapic_enable_isa(unsigned irq);
+
+/* tick.c */
+void tick_init(void);
+#define TICK_HZ 250u
+
+/* tsc.c: calibration aids. How many TSC cycles a second, or 0. */
+uint64_t tsc_hz_from_cpuid(void);
+uint64_t tsc_hz_from_pm_timer(const struct acpi_platform *p);
+uint64_t tsc_hz_from_pit(void);
+
+/* serial.c */
+void serial_init(void); /* finds a 16550 and makes it a console */
+void serial_enable_interrupt(void);
+void serial_poll(void); /* from the tick */
+
+/* keyboard.c */
+void keyboard_init(void);
+void keyboard_poll(void); /* from the tick */
+
+#endif
