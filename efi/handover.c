@@ -84,8 +84,7 @@ EFI_STATUS info_make(struct loader *l)
 	char *at;
 
 	if (l->system->FirmwareVendor)
-		text_from_ucs2(vendor, sizeof vendor, (const uint16_t *)l->system->FirmwareVendor,
-			       VENDOR_UNITS_MAX);
+		text_from_ucs2(vendor, sizeof vendor, l->system->FirmwareVendor, VENDOR_UNITS_MAX);
 	texts = text_bytes(l->config.cmdline) + text_bytes(l->config.autorun) + text_bytes(vendor);
 	status = map_capacity(l, &map_bytes);
 	if (EFI_ERROR(status))

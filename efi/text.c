@@ -66,23 +66,35 @@ static bool is_low_surrogate(uint32_t u)
 	return u >= 0xdc00 && u < 0xe000;
 }
 
-/* The code point at in[*i], stepping over it; U+FFFD for half a pair. */
-static uint32_t next_code_point(const uint16_t *in, size_t units, size_t *i)
+/* Byte by byte: load options lie packed in their boot entry, at any address. */
+static uint32_t unit(const void *in, size_t i)
 {
-	uint32_t u = in[(*i)++];
+	const unsigned char *b = in;
+
+	return b[2 * i] | (uint32_t)b[2 * i + 1] << 8;
+}
+
+/* The code point at unit *i, stepping over it; U+FFFD for half a pair. */
+static uint32_t next_code_point(const void *in, size_t units, size_t *i)
+{
+	uint32_t u = unit(in, (*i)++), v;
 
 	if (!is_high_surrogate(u) && !is_low_surrogate(u))
 		return u;
-	if (is_low_surrogate(u) || *i >= units || !is_low_surrogate(in[*i]))
+	if (is_low_surrogate(u) || *i >= units)
 		return 0xfffd;
-	return 0x10000 + ((u - 0xd800) << 10) + (in[(*i)++] - 0xdc00u);
+	v = unit(in, *i);
+	if (!is_low_surrogate(v))
+		return 0xfffd;
+	(*i)++;
+	return 0x10000 + ((u - 0xd800) << 10) + (v - 0xdc00);
 }
 
-size_t text_from_ucs2(char *out, size_t size, const uint16_t *in, size_t units)
+size_t text_from_ucs2(char *out, size_t size, const void *in, size_t units)
 {
 	struct writer w = writer_open(out, size);
 
-	for (size_t i = 0; i < units && in[i];)
+	for (size_t i = 0; i < units && unit(in, i);)
 		if (!put_code_point(&w, next_code_point(in, units, &i)))
 			break;
 	return w.used;
@@ -94,7 +106,7 @@ static bool is_printable(uint32_t c)
 }
 
 /* The length of options as UCS-2 text, or 0 when they are not. */
-static size_t ucs2_length(const uint16_t *in, size_t units)
+static size_t ucs2_length(const void *in, size_t units)
 {
 	size_t i = 0;
 
@@ -102,9 +114,9 @@ static size_t ucs2_length(const uint16_t *in, size_t units)
 	 * Random 16-bit values are mostly valid characters somewhere in Unicode;
 	 * a command line starts in ASCII.
 	 */
-	if (units == 0 || in[0] >= 0x7f)
+	if (units == 0 || unit(in, 0) >= 0x7f)
 		return 0;
-	while (i < units && in[i]) {
+	while (i < units && unit(in, i)) {
 		uint32_t c = next_code_point(in, units, &i);
 
 		if (!is_printable(c) || c == 0xfffd || c == 0xfffe || c == 0xffff)
@@ -113,15 +125,17 @@ static size_t ucs2_length(const uint16_t *in, size_t units)
 	return i;
 }
 
-/* The length of options as ASCII text, or 0 when they are not. */
+/* The length of options as ASCII text, with nothing but NULs behind it, or 0 when they are not. */
 static size_t ascii_length(const char *in, size_t bytes)
 {
-	size_t i = 0;
+	size_t length = 0, i;
 
-	for (; i < bytes && in[i]; i++)
-		if (!is_printable((unsigned char)in[i]) || (unsigned char)in[i] >= 0x80)
-			return 0;
-	return i;
+	while (length < bytes && is_printable((unsigned char)in[length]) &&
+	       (unsigned char)in[length] < 0x80)
+		length++;
+	for (i = length; i < bytes && !in[i]; i++)
+		;
+	return i == bytes ? length : 0;
 }
 
 static char lower(char c)
@@ -158,7 +172,6 @@ bool text_from_load_options(char *out, size_t size, const void *options, size_t 
 	struct writer w = writer_open(out, size);
 	size_t length = ucs2_length(options, bytes / 2);
 
-	/* One ASCII letter and a NUL is also one UCS-2 letter: the same text either way. */
 	if (bytes % 2 == 0 && length) {
 		if (text_from_ucs2(out, size, options, length) == 0)
 			return false;

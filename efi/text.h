@@ -9,11 +9,11 @@
 #include <stdint.h>
 
 /*
- * UCS-2 (or UTF-16) to UTF-8, up to a NUL or `units`. Unpaired surrogates
+ * Little-endian UCS-2 (or UTF-16), at any alignment, to UTF-8, up to a NUL or `units`. Unpaired surrogates
  * become U+FFFD. Writes at most `size` bytes, always NUL-terminated, never half a
  * character. Returns the length written.
  */
-size_t text_from_ucs2(char *out, size_t size, const uint16_t *in, size_t units);
+size_t text_from_ucs2(char *out, size_t size, const void *in, size_t units);
 
 /*
  * The load options of a boot entry as a command line. Firmware passes

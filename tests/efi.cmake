@@ -1,0 +1,18 @@
+# The loader: its pure parts and its dealings with a pretended firmware on the host, the files it is
+# delivered in, and every way it can fail in a real (virtual) firmware.
+quire_host_test(test_config SOURCES tests/unit/test_config.c efi/config.c)
+quire_host_test(test_text SOURCES tests/unit/test_text.c efi/text.c)
+target_compile_options(test_text PRIVATE -fshort-wchar)
+quire_host_test(test_elf SOURCES tests/unit/test_elf.c efi/elf.c)
+quire_host_test(test_efi_paging SOURCES tests/unit/test_efi_paging.c efi/x86_64/paging.c)
+
+add_executable(fuzz_config EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_config.c ${PROJECT_SOURCE_DIR}/efi/config.c)
+target_compile_options(fuzz_config PRIVATE ${QUIRE_HOST_TEST_FLAGS} -fsanitize=fuzzer)
+target_link_options(fuzz_config PRIVATE -fsanitize=fuzzer,address,undefined)
+add_dependencies(tests fuzz_config)
+add_test(NAME fuzz_config COMMAND fuzz_config -max_total_time=5 -max_len=4200 -verbosity=0)
+set_tests_properties(fuzz_config PROPERTIES LABELS "host;fuzz" TIMEOUT 60)
+
+add_test(NAME lint_image COMMAND ${QUIRE_PYTHON} ${PROJECT_SOURCE_DIR}/tests/lint/check_image.py
+	${PROJECT_BINARY_DIR}/BOOTX64.EFI ${PROJECT_BINARY_DIR}/quire.img)
+set_tests_properties(lint_image PROPERTIES LABELS lint)
