@@ -17,6 +17,7 @@
  * console_write(). */
 struct console_sink {
 	const char *name;
+	unsigned columns; /* of its screen; 0 where nobody knows, taken as 80 */
 	void (*write)(struct console_sink *sink, const char *text, size_t length);
 	struct list link;
 };
@@ -28,11 +29,32 @@ void console_add_sink(struct console_sink *sink);
  * Write to every sink, atomically with respect to other writers. Any context.
  * Understood by all sinks: printable UTF-8, \n \r \t \b, and ANSI: CSI n m (0, 1, 30-37, 90-97),
  * CSI K, CSI n C / D, CSI 2 J, CSI H.
+ *
+ * Lines of the log appear between lines, never inside one: as long as the last
+ * write did not end its line, they wait.
  */
 void console_write(const char *text, size_t length);
 void console_printf(const char *format, ...) printf_like(1, 2);
 
-/* From a panic or fatal exception: write even if some CPU holds the console lock. */
+/*
+ * The line being edited, always the last row. `change` is what brings the screen
+ * up to date after a key; `row` draws the whole row from its first column and is
+ * kept (CONSOLE_ROW_BYTES), so that other output can go in above it. row_length 0
+ * ends the editing: `change` then ends the line. One editor at a time.
+ */
+#define CONSOLE_ROW_BYTES 1536
+void console_edit(const char *change, size_t change_length, const char *row, size_t row_length);
+
+/* Columns of the narrowest sink. */
+unsigned console_columns(void);
+
+/* The log has new lines: show them, now or as soon as a line ends. Any context. */
+void console_log_changed(void);
+
+/*
+ * From a panic or fatal exception: from now on write even if some CPU holds the console lock (or
+ * the log's). Called a second time from inside a sink, it gives that sink up.
+ */
 void console_force(void);
 
 /* Every sink's name, in the order added; false past the end. */
@@ -56,6 +78,9 @@ enum key {
 	KEY_PAGE_DOWN,
 };
 
+/* Before the first console_read_key(), after sched_init(). Keys that come earlier are kept. */
+void console_input_init(void);
+
 /* From a keyboard driver, in interrupt context: a whole key. */
 void console_key(uint32_t key);
 /* From the serial driver, in interrupt context: a raw byte; escape sequences and UTF-8 are decoded
@@ -65,6 +90,8 @@ void console_serial_byte(uint8_t byte);
 /* The next key; waits. timeout_ns 0 = for ever. KEY_NONE on timeout or when killed. Threads only.
  */
 uint32_t console_read_key(uint64_t timeout_ns);
+/* Forget the keys typed up to the last Ctrl-C, it included. */
+void console_flush_interrupt(void);
 /* A Ctrl-C was typed since the last call (it is also queued as a key). Long commands poll it. */
 bool console_interrupted(void);
 

@@ -47,4 +47,12 @@ struct log_line {
  * none. */
 bool log_read(uint64_t sequence, struct log_line *out);
 
+/* From a panic: go on even if some CPU holds the log's lock. */
+void log_force(void);
+
+/* "[    0.123456] tag: text" with its newline and colours, as the consoles show it. Returns its
+ * length. */
+#define LOG_TEXT_BYTES 224
+size_t log_line_format(char out[static LOG_TEXT_BYTES], const struct log_line *line);
+
 #endif

@@ -19,8 +19,8 @@ enum lock_rank {
 	LOCK_RANK_STACKS = 20, /* kernel stack slots and page tables */
 	LOCK_RANK_KMALLOC = 30,
 	LOCK_RANK_PAGES = 40,
-	LOCK_RANK_LOG = 50, /* innermost: may be taken anywhere but under the allocators' locks */
-	LOCK_RANK_CONSOLE = 60,
+	LOCK_RANK_CONSOLE = 50, /* the sinks; prints lines of the log while it holds this */
+	LOCK_RANK_LOG = 60,     /* innermost: the ring, and the key queue */
 };
 
 struct spinlock {

@@ -1,0 +1,11 @@
+# The generic half of core/: library, log, console, shell.
+set(CORE_LIB core/lib/format.c core/lib/format_units.c core/lib/utf8.c core/lib/strlcpy.c)
+
+quire_host_test(test_string SOURCES tests/unit/test_string.c)
+quire_host_test(test_format SOURCES tests/unit/test_format.c core/lib/errno.c ${CORE_LIB})
+quire_host_test(test_json SOURCES tests/unit/test_json.c core/lib/json.c ${CORE_LIB})
+quire_host_test(test_cmdline SOURCES tests/unit/test_cmdline.c core/lib/cmdline.c core/lib/strlcpy.c)
+quire_host_test(test_symbols SOURCES tests/unit/test_symbols.c core/symbols.c ${CORE_LIB})
+quire_host_test(test_serial_decode SOURCES tests/unit/test_serial_decode.c core/console/serial_decode.c core/lib/utf8.c)
+quire_host_test(test_console SOURCES tests/unit/test_console.c core/console/console.c core/log.c ${CORE_LIB})
+quire_host_test(test_keys SOURCES tests/unit/test_keys.c core/console/keys.c core/console/serial_decode.c core/lib/utf8.c)
