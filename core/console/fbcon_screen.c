@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A terminal drawn on a linear framebuffer.
+ *
+ *	pixels under cell i  =  drawing of shown[i]
+ *	after screen_write():   shown[i] = terminal.cells[i] (+ CELL_CURSOR at the cursor)
+ *
+ * A framebuffer is slow to write and far slower to read, so it is never read, and only
+ * cells that differ from what is shown are drawn: a scroll costs the characters that
+ * changed, several lines at once cost one redraw. A run of such cells is made a
+ * scan line at a time in RAM and copied out whole:
+ *
+ *	line  [ A scan 3 | B scan 3 | C scan 3 ] ──memcpy──► pixels + y * stride
+ *
+ * Lock: none; the console's is held around screen_write().
+ */
+#include "fbcon_screen.h"
+#include <quire/errno.h>
+#include <quire/kmalloc.h>
+#include <quire/string.h>
+
+#define CELL_CURSOR  0x80000000u
+#define CELL_UNDRAWN 0x40000000u /* equals no cell */
+#define RUN_CELLS    64          /* drawn at a time */
+#define PIXELS_MAX   32768       /* a side; keeps products far from overflow */
+
+/* The usual sixteen, a little softer than pure, on black. */
+static const uint32_t rgb[CELL_COLOURS] = {
+	0x000000, 0xcd3131, 0x0dbc79, 0xe5e510, 0x2472c8, 0xbc3fbc, 0x11a8cd, 0xd0d0d0,
+	0x666666, 0xf14c4c, 0x23d18b, 0xf5f543, 0x3b8eea, 0xd670d6, 0x29b8db, 0xffffff,
+};
+
+/* An 8-bit intensity in the place and width of `mask`. */
+static uint32_t component(uint32_t value, uint32_t mask)
+{
+	unsigned shift = (unsigned)__builtin_ctz(mask);
+	uint64_t most = mask >> shift;
+
+	return (uint32_t)((value * most + 127) / 255) << shift;
+}
+
+static bool make_palette(struct screen *s, const struct boot_framebuffer *fb)
+{
+	if (!fb->red_mask || !fb->green_mask || !fb->blue_mask)
+		return false;
+	for (unsigned i = 0; i < CELL_COLOURS; i++)
+		s->palette[i] = component(rgb[i] >> 16, fb->red_mask) |
+				component(rgb[i] >> 8 & 0xff, fb->green_mask) |
+				component(rgb[i] & 0xff, fb->blue_mask);
+	return true;
+}
+
+/* Size and place of the pixels; the firmware's word is checked, and cut where it claims too much. */
+static int take_geometry(struct screen *s, const struct boot_framebuffer *fb, void *mapped)
+{
+	if (fb->format == BOOT_PIXELS_NONE || !mapped)
+		return -ENODEV;
+	if (fb->width == 0 || fb->width > PIXELS_MAX || fb->height == 0 ||
+	    fb->height > PIXELS_MAX || fb->stride < fb->width || fb->stride > PIXELS_MAX)
+		return -EINVAL;
+	s->pixels = mapped;
+	s->stride_bytes = (size_t)fb->stride * 4;
+	s->width = fb->width;
+	s->height = fb->height;
+	/* Only whole scan lines inside the given bytes are used. */
+	if (fb->bytes / s->stride_bytes < s->height)
+		s->height = (unsigned)(fb->bytes / s->stride_bytes);
+	return make_palette(s, fb) ? 0 : -EINVAL;
+}
+
+/* The parts of the screen no cell covers are painted once, here. */
+static void paint_background(struct screen *s)
+{
+	uint32_t *line = s->line;
+
+	/* `line` is a run wide; the scan line is filled from it piece by piece. */
+	size_t piece = (size_t)RUN_CELLS * s->font.width;
+
+	for (size_t i = 0; i < piece; i++)
+		line[i] = s->palette[0];
+	for (unsigned y = 0; y < s->height; y++) {
+		uint8_t *to = s->pixels + y * s->stride_bytes;
+
+		for (size_t x = 0; x < s->width; x += piece)
+			memcpy(to + x * 4, line, (s->width - x < piece ? s->width - x : piece) * 4);
+	}
+}
+
+int screen_open(struct screen *s, const struct boot_framebuffer *fb, void *mapped, const void *font,
+		size_t font_bytes)
+{
+	unsigned columns, rows;
+	uint32_t *cells;
+	size_t count;
+	int err;
+
+	*s = (struct screen){.pixels = NULL};
+	err = take_geometry(s, fb, mapped);
+	if (!err)
+		err = psf_parse(font, font_bytes, &s->font);
+	if (err)
+		return err;
+	columns = s->width / s->font.width;
+	rows = s->height / s->font.height;
+	count = (size_t)columns * rows;
+	if (!count)
+		return -ENODEV;
+
+	err = -ENOMEM;
+	s->pairs = kmalloc_array(psf_pairs(&s->font) + 1, sizeof *s->pairs);
+	if (!s->pairs)
+		return err;
+	cells = kmalloc_array(count, sizeof *cells);
+	if (!cells)
+		goto free_pairs;
+	s->shown = kmalloc_array(count, sizeof *s->shown);
+	if (!s->shown)
+		goto free_cells;
+	s->line = kmalloc_array((size_t)RUN_CELLS * s->font.width, sizeof *s->line);
+	if (!s->line)
+		goto free_shown;
+
+	psf_map(&s->font, s->pairs);
+	terminal_init(&s->terminal, cells, columns, rows);
+	for (size_t i = 0; i < count; i++)
+		s->shown[i] = CELL_UNDRAWN;
+	paint_background(s);
+	screen_write(s, "", 0);
+	return 0;
+
+free_shown:
+	kfree(s->shown);
+free_cells:
+	kfree(cells);
+free_pairs:
+	kfree(s->pairs);
+	return err;
+}
+
+void screen_close(struct screen *s)
+{
+	kfree(s->line);
+	kfree(s->shown);
+	kfree(s->terminal.cells);
+	kfree(s->pairs);
+}
+
+/* One scan line of one glyph: a bit a pixel, the highest first. Returns past the last pixel. */
+static uint32_t *draw_bits(uint32_t *to, const uint8_t *bits, unsigned width, uint32_t ink,
+			   uint32_t paper)
+{
+	uint32_t flip = ink ^ paper;
+
+	for (unsigned x = 0; x < width; x += 8) {
+		unsigned byte = *bits++, n = width - x < 8 ? width - x : 8;
+
+		for (unsigned i = 0; i < n; i++, byte <<= 1)
+			*to++ = paper ^ (flip & (0u - (byte >> 7 & 1)));
+	}
+	return to;
+}
+
+/* Draw `count` (at most RUN_CELLS) cells of one row, as `shown` has them. */
+static void draw_run(struct screen *s, unsigned row, unsigned column, unsigned count)
+{
+	const struct psf_font *f = &s->font;
+	const uint32_t *cells = &s->shown[(size_t)row * s->terminal.columns + column];
+	const uint8_t *glyphs[RUN_CELLS];
+	uint8_t *to = s->pixels + (size_t)row * f->height * s->stride_bytes +
+		      (size_t)column * f->width * 4;
+
+	for (unsigned i = 0; i < count; i++)
+		glyphs[i] = f->glyphs + (size_t)psf_glyph(f, cell_point(cells[i])) * f->glyph_bytes;
+	for (unsigned y = 0; y < f->height; y++, to += s->stride_bytes) {
+		uint32_t *line = s->line;
+
+		for (unsigned i = 0; i < count; i++) {
+			uint32_t ink = s->palette[cell_colour(cells[i])], paper = s->palette[0];
+			bool cursor = cells[i] & CELL_CURSOR;
+
+			line = draw_bits(line, glyphs[i] + y * f->row_bytes, f->width,
+					 cursor ? paper : ink, cursor ? ink : paper);
+		}
+		memcpy(to, s->line, (size_t)count * f->width * 4);
+	}
+}
+
+/* Bring one row up to date: find the runs of cells that differ, draw each. */
+static void update_row(struct screen *s, unsigned row)
+{
+	const struct terminal *t = &s->terminal;
+	const uint32_t *wanted = &t->cells[(size_t)row * t->columns];
+	uint32_t *shown = &s->shown[(size_t)row * t->columns];
+	unsigned run = 0; /* cells in the run that ends before `column` */
+
+	for (unsigned column = 0; column < t->columns; column++) {
+		uint32_t cell = wanted[column];
+
+		if (row == t->row && column == t->column)
+			cell |= CELL_CURSOR;
+		if (cell != shown[column]) {
+			shown[column] = cell;
+			run++;
+			if (run < RUN_CELLS)
+				continue;
+			draw_run(s, row, column + 1 - run, run);
+			run = 0;
+		} else if (run) {
+			draw_run(s, row, column - run, run);
+			run = 0;
+		}
+	}
+	if (run)
+		draw_run(s, row, t->columns - run, run);
+}
+
+void screen_write(struct screen *s, const char *text, size_t length)
+{
+	struct terminal *t = &s->terminal;
+
+	terminal_write(t, text, length);
+	for (unsigned row = t->dirty_first; row < t->dirty_end; row++)
+		update_row(s, row);
+	t->dirty_first = t->rows;
+	t->dirty_end = 0;
+}
