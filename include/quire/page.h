@@ -3,17 +3,17 @@
  * The page allocator: bitmaps for the frames, free lists for the blocks.
  *
  *   frame       4 KiB   one bit in its pageblock's bitmap, 1 = free
- *   pageblock   2 MiB   512 frames: one cache line of bitmap, a free count, a class
- *   superblock  1 GiB   512 pageblocks: for each class one 512-bit bitmap of its pageblocks
- *   zone                the superblocks that have a pageblock of a class, threaded on a free list a
- * class
+ *   pageblock   2 MiB   512 frames: one cache line of bitmap, a summary of its runs, a count
+ *   superblock  1 GiB   512 pageblocks: a 512-bit set of the wholly free ones, and one a class
+ *   zone                its superblocks, on one list for each order they can serve
  *
  * The class of a pageblock is the order of the largest naturally aligned free
- * run in it (0..9; 9 = wholly free) or none. An allocation of order k takes
- * from the smallest class that can serve it, at the lowest address in the
- * superblock: the fullest blocks fill up first, empty ones stay whole. Orders
- * 10 to 18 are aligned runs of wholly free pageblocks in a superblock.
- * Free frames are never written to; freeing merges by construction.
+ * run in it: 0..8, 9 when wholly free, none when full. An allocation of order
+ * 0..8 takes from the smallest class that can serve it, at the lowest address
+ * in the superblock: the fullest blocks fill up first, empty ones stay whole.
+ * Orders 9 to 18 are aligned runs of wholly free pageblocks, found the same
+ * way one level up. Free frames are never written to; freeing merges by
+ * construction: what is free side by side is a run, whoever freed it when.
  *
  * State lives in struct page_allocator, passed to every call. Any context,
  * interrupts included; nothing here sleeps. Allocation fails with PFN_NONE;
@@ -73,16 +73,17 @@ enum page_zone {
 	PAGE_ZONES,
 };
 
-#define PAGE_CLASSES        10 /* largest free order in a pageblock: 0..9 */
-#define PAGE_FULLNESS_STEPS 6  /* wholly free; under 25, 50, 75, 100 % used; full */
+#define PAGE_LISTS          (PAGE_ORDER_MAX + 1)
+#define PAGE_FULLNESS_STEPS 6 /* wholly free; under 25, 50, 75, 100 % used; full */
 
 struct superblock; /* alloc/page_internal.h */
 
-/* One free set. Filled in by alloc/page*.c only. */
+/* One zone. Filled in by alloc/page*.c only. */
 struct page_free_set {
 	uint64_t managed; /* pages */
 	uint64_t free;
-	uint32_t head[PAGE_CLASSES]; /* first superblock (index) with a pageblock of that class */
+	uint32_t nonempty;         /* bit k: list k is not empty */
+	uint32_t head[PAGE_LISTS]; /* first superblock (index) that can serve order k at best */
 };
 
 struct page_counters {
@@ -102,12 +103,14 @@ struct page_counters {
 struct page_allocator {
 	struct page *descs; /* virtually indexed by pfn, see port_back_descriptors() */
 	uint64_t pfn_limit; /* one past the highest frame descs may be indexed with */
-	struct superblock *superblocks;
+	struct superblock *superblocks; /* in address order */
 	uint32_t superblock_count;
+	uint32_t low_superblock; /* 1 + index of pageblock 0's own one, 0 = none */
 	uint64_t index_entries;  /* length of superblock_of */
 	uint32_t *superblock_of; /* GiB number to 1 + index into superblocks, 0 = none */
 	pfn_t desc_frames;       /* first frame of the descriptor array */
 	uint64_t desc_frames_used;
+	uint64_t metadata_bytes; /* taken from boot_alloc */
 	struct spinlock lock;
 	struct page_free_set zones[PAGE_ZONES];
 	struct page_counters counters;
@@ -115,24 +118,31 @@ struct page_allocator {
 
 /* What page_init() needs. */
 struct page_config {
-	struct page *descs;
+	struct page *descs; /* must be there to the end of pfn_limit's pageblock */
 	uint64_t pfn_limit;
 	const struct region *regions; /* normal form; read during page_init() only */
 	size_t region_count;
 	struct desc_plan plan; /* which pageblocks are described, and the array's frames */
-	/* Zeroing memory source for superblocks and bitmaps; NULL ends the boot. */
+	/* Zeroing memory source for superblocks and index; NULL ends the boot. */
 	void *(*boot_alloc)(size_t bytes);
+	/*
+	 * The same without zeroing, for the bitmaps: they come to life a pageblock at a
+	 * time, and clearing 40 KiB a GiB at boot is work for nothing. NULL: boot_alloc serves.
+	 */
+	void *(*boot_alloc_raw)(size_t bytes);
 };
 
 /*
- * Build the books for every described pageblock; all frames start out as used.
- * Time O(regions + GiB of RAM). Returns 0 or -ENOMEM.
+ * Build the books for every described pageblock; no frame is free or managed yet.
+ * Time O(regions + GiB of address space up to the last RAM). Returns 0 or -ENOMEM.
  */
 must_check int page_init(struct page_allocator *pa, const struct page_config *config);
 
 /*
  * Hand frames over at boot: they become free. Frames in undescribed pageblocks
- * are skipped. Returns how many frames were added. Adding a frame twice panics.
+ * are skipped, and so is frame 0, which is never handed out. Returns how many
+ * frames were added. Adding a frame twice panics. Whole pageblocks nobody has
+ * touched are added 64 at a time: O(GiB), not O(RAM).
  */
 uint64_t page_add(struct page_allocator *pa, pfn_t start, uint64_t pages);
 
@@ -157,8 +167,11 @@ void page_free_run(struct page_allocator *pa, pfn_t head);
 /* Pages of the run that starts at `head`, 0 when none does. */
 uint64_t page_run_pages(const struct page_allocator *pa, pfn_t head);
 
-/* Another owner of a HEAD block / one owner less; the last one frees it. For sharing
- * (copy-on-write). */
+/*
+ * Another owner of a HEAD block / one owner less; the last one frees it. For
+ * sharing (copy-on-write). No lock. A count that reaches 2^23 - 1 stays there:
+ * such a block is never freed, which is the safe way to be wrong.
+ */
 void page_get(struct page_allocator *pa, pfn_t head);
 void page_put(struct page_allocator *pa, pfn_t head);
 
@@ -209,14 +222,17 @@ struct page_about {
 	pfn_t head;
 	uint64_t pages;                   /* of the block or run */
 	unsigned order;                   /* HEAD only */
-	uint32_t references;              /* HEAD only */
+	uint32_t references;              /* HEAD only; see page_get() */
 	uintptr_t allocated_by, freed_by; /* full addresses, 0 when not known */
 	enum page_zone zone;
 	uint64_t block_free; /* free frames in its pageblock */
 };
 void page_about(struct page_allocator *pa, pfn_t frame, struct page_about *out);
 
-/* A consistent snapshot. O(superblocks). */
+/*
+ * A consistent snapshot. O(superblocks + partly used pageblocks), under the
+ * lock: for people and tests. page_free_pages() is for everyone else.
+ */
 struct page_stats {
 	uint64_t managed, free, used; /* pages; managed = free + used */
 	struct {
@@ -232,6 +248,9 @@ struct page_stats {
 	struct page_counters counters;
 };
 void page_stats(struct page_allocator *pa, struct page_stats *out);
+
+/* Free frames now. O(1), no lock: a figure, not a promise. */
+uint64_t page_free_pages(const struct page_allocator *pa);
 
 /*
  * The validator: recounts everything from the bitmaps up. NULL, or what is

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Single pages, many at a time: what fills and drains caches of pages.
+ *
+ * Taking empties whole bitmap words, 64 pages each, and settles count, class
+ * and lists once a pageblock. Giving back collects neighbours that follow each
+ * other into one word first. About ten instructions a page when they do.
+ *
+ * Lock: pa->lock, dropped every CHUNK pages so that interrupts are not off for long.
+ */
+#include "page_internal.h"
+
+#define CHUNK 512u
+
+/* Empty one bitmap word into `out`, at most `room`; returns how many. */
+static size_t take_word(struct page_allocator *pa, uint64_t *word, uint64_t first_frame,
+			uint64_t desc, pfn_t *out, size_t room)
+{
+	struct page *descs = &pa->descs[first_frame];
+	uint64_t left = *word;
+	size_t n = 0;
+
+	do {
+		unsigned bit = bits_lowest(left);
+
+		left &= left - 1;
+		descs[bit].word = desc;
+		out[n++].n = first_frame + bit;
+	} while (left && n < room);
+	*word = left;
+	return n;
+}
+
+/* Up to `room` pages from the pageblock a single page would come from. */
+static size_t take_singles(struct page_allocator *pa, enum page_zone zone, uint64_t desc,
+			   pfn_t *out, size_t room)
+{
+	struct superblock *sb;
+	struct pageblock *info;
+	uint64_t *bits, words;
+	unsigned block;
+	size_t n = 0;
+
+	if (!block_for_single(pa, zone, &sb, &block))
+		return 0;
+	info = block_info(sb, block);
+	bits = block_bits(sb, block);
+	words = runs_words(info->runs, 0);
+	while (words && n < room) {
+		unsigned w = bits_lowest(words) / 8;
+		uint64_t value = bits[w];
+
+		n += take_word(pa, &value, block_frame(sb, block) + w * 64u, desc, out + n,
+			       room - n);
+		bits_store(bits, &info->runs, w, value);
+		words &= words - 1;
+	}
+	info->free = (uint16_t)(info->free - n);
+	pa->zones[zone].free -= n;
+	block_reclass(pa, sb, block);
+	return n;
+}
+
+/* At least one page when there is any, at most `room`. */
+static size_t take_some(struct page_allocator *pa, unsigned flags, uint64_t desc, pfn_t *out,
+			size_t room)
+{
+	size_t n = 0;
+
+	if (!(flags & (PAGE_BELOW_4G | PAGE_BELOW_1M)))
+		n = take_singles(pa, PAGE_ZONE_NORMAL, desc, out, room);
+	if (!n && !(flags & PAGE_BELOW_1M))
+		n = take_singles(pa, PAGE_ZONE_DMA32, desc, out, room);
+	if (!n) {
+		/* The LOW zone has rules about who gets which half: one at a time. */
+		out[0].n = page_take(pa, 0, 1, flags);
+		if (!pfn_is_none(out[0])) {
+			pa->descs[out[0].n].word = desc;
+			n = 1;
+		}
+	}
+	return n;
+}
+
+size_t page_alloc_bulk(struct page_allocator *pa, pfn_t *out, size_t count, unsigned flags)
+{
+	uint64_t desc = DESC_HEAD_1(0) | DESC_CALLER(caller_address());
+	size_t done = 0;
+	bool more = true;
+
+	while (done < count && more) {
+		size_t chunk_end = count - done > CHUNK ? done + CHUNK : count;
+		size_t before = done;
+		port_irq_t irq = spin_lock(&pa->lock);
+
+		while (done < chunk_end && more) {
+			size_t n = take_some(pa, flags, desc, out + done, chunk_end - done);
+
+			more = n != 0;
+			done += n;
+		}
+		pa->counters.allocs[0] += done - before;
+		pa->counters.bulk_pages += done - before;
+		pa->counters.failures += !more;
+		spin_unlock(&pa->lock, irq);
+	}
+	for (size_t i = 0; flags & PAGE_ZEROED && i < done; i++)
+		page_clear(out[i], 1);
+	return done;
+}
+
+/* The frames of `mask` in one bitmap word become free. */
+static void give_word(struct page_allocator *pa, uint64_t frame, uint64_t mask, size_t count)
+{
+	struct superblock *sb = superblock_at(pa, frame);
+	unsigned block = frame_block(frame), w = (unsigned)(frame / 64 % BITS_WORDS);
+	struct pageblock *info = block_info(sb, block);
+	uint64_t *bits = block_bits(sb, block);
+
+	bits_store(bits, &info->runs, w, bits[w] | mask);
+	info->free = (uint16_t)(info->free + count);
+	pa->zones[sb->zone].free += count;
+	block_reclass(pa, sb, block);
+}
+
+/* Free frames[0..count) up to the first that is no single allocated page; returns how many. */
+static size_t give_singles(struct page_allocator *pa, const pfn_t *frames, size_t count,
+			   uint64_t freed)
+{
+	struct page *descs = pa->descs;
+	size_t i = 0;
+
+	while (i < count) {
+		uint64_t frame = frames[i].n, word_number = frame / 64, mask = 0;
+		size_t first = i;
+
+		if (frame >= pa->pfn_limit)
+			break;
+		while ((uint32_t)descs[frame].word == DESC_HEAD_1(0)) {
+			descs[frame].word = freed;
+			mask |= (uint64_t)1 << frame % 64;
+			if (++i == count)
+				break;
+			frame = frames[i].n;
+			if (frame / 64 != word_number)
+				break;
+		}
+		if (i == first)
+			break;
+		give_word(pa, frames[first].n, mask, i - first);
+	}
+	return i;
+}
+
+void page_free_bulk(struct page_allocator *pa, const pfn_t *frames, size_t count)
+{
+	uintptr_t caller = caller_address();
+	size_t done = 0;
+
+	while (done < count) {
+		size_t chunk = count - done > CHUNK ? CHUNK : count - done;
+		struct misuse misuse;
+		port_irq_t irq = spin_lock(&pa->lock);
+		size_t n = give_singles(pa, frames + done, chunk, PAGE_NONE | DESC_CALLER(caller));
+		bool refused = n < chunk;
+
+		pa->counters.frees[0] += n;
+		if (refused)
+			page_diagnose(pa, frames[done + n].n, DESC_HEAD_1(0), caller, &misuse);
+		spin_unlock(&pa->lock, irq);
+		if (refused)
+			port_misuse(&misuse);
+		done += n + refused;
+	}
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The page allocator at boot: building the books, then handing frames over.
+ *
+ * Nothing here is proportional to RAM. Building costs a superblock header a
+ * GiB; adding costs eight words a GiB, because a pageblock handed over whole
+ * stays fresh: one bit in `spare` says that all 512 frames are free, and its
+ * bitmap and descriptors wait for their first use. Only pageblocks handed over
+ * in parts, at most two a region, are opened:
+ *
+ *   pageblocks   |   fresh   |   fresh   |   opened   |   opened   |   fresh   |
+ *   added        |<-------- region ----------->|   |<------- region --------->|
+ *   frames        free ...                free  rrrr free  ...               free     r = RESERVED
+ *
+ * A frame in an opened pageblock that was never added has a RESERVED descriptor.
+ *   managed = frames added
+ * Lock: page_init() none, nobody else has the allocator yet; page_add() pa->lock.
+ */
+#include "page_internal.h"
+#include <quire/errno.h>
+
+#define BITMAP_BYTES  (BITS_WORDS * sizeof(uint64_t))
+#define DMA32_SUPERS  4 /* GiB */
+#define CACHE_LINE    64u
+#define NO_SUPERBLOCK (~(uint64_t)0)
+
+/* Described pageblocks that lie side by side in one superblock. */
+struct piece {
+	uint64_t super; /* number of its superblock, see below */
+	unsigned first, count;
+};
+
+struct pieces {
+	const struct page_config *config;
+	struct desc_cursor cursor;
+	struct desc_block run; /* what is left of it */
+};
+
+/* Pageblock 0 is superblock 0; GiB n is superblock n + 1. */
+static uint64_t super_number(uint64_t block)
+{
+	return block ? block / SUPERBLOCK_BLOCKS + 1 : 0;
+}
+
+static bool piece_next(struct pieces *p, struct piece *out)
+{
+	uint64_t room;
+
+	if (!p->run.run && !desc_plan_walk(p->config->regions, p->config->region_count,
+					   &p->config->plan, &p->cursor, &p->run))
+		return false;
+	out->super = super_number(p->run.block);
+	out->first = (unsigned)(p->run.block % SUPERBLOCK_BLOCKS);
+	room = p->run.block ? SUPERBLOCK_BLOCKS - out->first : 1;
+	out->count = (unsigned)(p->run.run < room ? p->run.run : room);
+	p->run.block += out->count;
+	p->run.run -= out->count;
+	return true;
+}
+
+/* How much there will be of everything. */
+struct sizes {
+	uint64_t superblocks;
+	uint64_t span;    /* pageblocks from the first to the last described one of each, summed */
+	uint64_t entries; /* of the index */
+};
+
+static void measure(const struct page_config *config, struct sizes *out)
+{
+	struct pieces pieces = {.config = config};
+	struct piece piece;
+	uint64_t super = NO_SUPERBLOCK, end = 0;
+
+	*out = (struct sizes){0};
+	while (piece_next(&pieces, &piece)) {
+		if (piece.super != super) {
+			super = piece.super;
+			end = piece.first;
+			out->superblocks++;
+		}
+		out->span += piece.first + piece.count - end;
+		end = piece.first + piece.count;
+		out->entries = super ? super : 1;
+	}
+}
+
+static void *take_bytes(struct page_allocator *pa, void *(*source)(size_t), uint64_t bytes)
+{
+	char *memory = source((size_t)bytes + CACHE_LINE - 1);
+
+	if (!memory)
+		return NULL;
+	pa->metadata_bytes += bytes + CACHE_LINE - 1;
+	return (void *)(uintptr_t)align_up((uintptr_t)memory, CACHE_LINE);
+}
+
+static void superblock_start(struct page_allocator *pa, struct superblock *sb, uint64_t super)
+{
+	uint64_t gib = super ? super - 1 : 0;
+
+	sb->first_frame = gib << SUPERBLOCK_SHIFT;
+	sb->rank = pa->desc_frames_used;
+	sb->top = CLASS_NONE;
+	if (!super) {
+		sb->zone = PAGE_ZONE_LOW;
+		pa->low_superblock = 1;
+		return;
+	}
+	sb->zone = gib < DMA32_SUPERS ? PAGE_ZONE_DMA32 : PAGE_ZONE_NORMAL;
+	pa->superblock_of[gib] = (uint32_t)(sb - pa->superblocks) + 1;
+}
+
+/* Fill in the superblocks; bitmaps and block records are dealt out in address order. */
+static void lay_out(struct page_allocator *pa, const struct page_config *config, uintptr_t bitmaps,
+		    uintptr_t blocks)
+{
+	struct pieces pieces = {.config = config};
+	struct piece piece;
+	struct superblock *sb = NULL;
+	uint64_t super = NO_SUPERBLOCK, no_summary = 0;
+	uint64_t span = 0; /* pageblocks dealt out so far */
+	unsigned end = 0;
+
+	while (piece_next(&pieces, &piece)) {
+		if (piece.super != super) {
+			super = piece.super;
+			sb = &pa->superblocks[pa->superblock_count++];
+			superblock_start(pa, sb, super);
+			end = piece.first;
+			sb->bitmaps = bitmaps + (uintptr_t)(span - end) * BITMAP_BYTES;
+			sb->blocks = blocks + (uintptr_t)(span - end) * sizeof(struct pageblock);
+		}
+		span += piece.first + piece.count - end;
+		end = piece.first + piece.count;
+		bits_set(sb->described, &no_summary, piece.first, piece.count);
+		bits_set(sb->fresh, &no_summary, piece.first, piece.count);
+		pa->desc_frames_used += piece.count;
+	}
+}
+
+int page_init(struct page_allocator *pa, const struct page_config *config)
+{
+	void *(*raw)(size_t) = config->boot_alloc_raw ? config->boot_alloc_raw : config->boot_alloc;
+	struct sizes sizes;
+	void *bitmaps, *blocks;
+
+	*pa = (struct page_allocator){
+		.descs = config->descs,
+		.pfn_limit = align_up(config->pfn_limit, PAGEBLOCK_PAGES),
+		.desc_frames = config->plan.start,
+		.lock = SPINLOCK_INIT(LOCK_RANK_PAGES),
+	};
+	measure(config, &sizes);
+	pa->index_entries = sizes.entries;
+	pa->superblock_of =
+		take_bytes(pa, config->boot_alloc, sizes.entries * sizeof(*pa->superblock_of));
+	pa->superblocks =
+		take_bytes(pa, config->boot_alloc, sizes.superblocks * sizeof(*pa->superblocks));
+	bitmaps = take_bytes(pa, raw, sizes.span * BITMAP_BYTES);
+	blocks = take_bytes(pa, raw, sizes.span * sizeof(struct pageblock));
+	/* What was taken stays taken: the boot ends here anyway. */
+	if (!pa->superblock_of || !pa->superblocks || !bitmaps || !blocks)
+		return -ENOMEM;
+	lay_out(pa, config, (uintptr_t)bitmaps, (uintptr_t)blocks);
+	return 0;
+}
+
+noreturn_fn cold_fn static void added_twice(const struct superblock *sb, unsigned block)
+{
+	port_panic("page_add: pages at %#llx handed over twice",
+		   (unsigned long long)(block_frame(sb, block) << PAGE_SHIFT));
+}
+
+/* Open a pageblock none of whose frames was added yet: nothing free, all RESERVED. */
+static void block_open_reserved(struct page_allocator *pa, struct superblock *sb, unsigned block)
+{
+	struct pageblock *info = block_info(sb, block);
+	struct page *descs = &pa->descs[block_frame(sb, block)];
+
+	block_open(pa, sb, block);
+	bits_clear(block_bits(sb, block), &info->runs, 0, BITS_FULL);
+	info->free = 0;
+	info->block_class = CLASS_NONE;
+	for (unsigned i = 0; i < PAGEBLOCK_PAGES; i++)
+		descs[i].word = PAGE_RESERVED;
+}
+
+/* Add `n` frames from `at` on in one pageblock. */
+static unsigned block_add(struct page_allocator *pa, struct superblock *sb, unsigned block,
+			  unsigned at, unsigned n)
+{
+	struct page *descs = &pa->descs[block_frame(sb, block) + at];
+	struct pageblock *info = block_info(sb, block);
+
+	if (!bits_test(sb->described, block))
+		return 0;
+	if (bits_test(sb->fresh, block)) {
+		if (bits_test(sb->spare, block) || bits_test(sb->taken, block))
+			added_twice(sb, block);
+		block_open_reserved(pa, sb, block);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (descs[i].word != PAGE_RESERVED)
+			added_twice(sb, block);
+		descs[i].word = PAGE_NONE;
+	}
+	bits_set(block_bits(sb, block), &info->runs, at, n);
+	info->free = (uint16_t)(info->free + n);
+	block_reclass(pa, sb, block);
+	return n;
+}
+
+/* Add `count` whole pageblocks: the untouched ones a word at a time. */
+static uint64_t blocks_add(struct page_allocator *pa, struct superblock *sb, unsigned block,
+			   unsigned count)
+{
+	uint64_t pages = 0;
+
+	while (count) {
+		unsigned word = block / 64, room = 64 - block % 64, m = count < room ? count : room;
+		uint64_t wanted = bits_mask(block % 64, m) & sb->described[word];
+		uint64_t untouched = wanted & sb->fresh[word] & ~sb->spare[word] & ~sb->taken[word];
+		uint64_t others = wanted & ~untouched;
+
+		bits_store(sb->spare, &sb->spare_runs, word, sb->spare[word] | untouched);
+		pages += (uint64_t)__builtin_popcountll(untouched) * PAGEBLOCK_PAGES;
+		for (; others; others &= others - 1)
+			pages += block_add(pa, sb, word * 64 + bits_lowest(others), 0, BITS_FULL);
+		block += m;
+		count -= m;
+	}
+	superblock_reclass(pa, sb);
+	return pages;
+}
+
+static uint64_t superblock_add(struct page_allocator *pa, struct superblock *sb, unsigned offset,
+			       unsigned pages)
+{
+	unsigned end = offset + pages, added = 0;
+	uint64_t whole = 0;
+
+	if (offset % PAGEBLOCK_PAGES) {
+		unsigned room = (unsigned)(PAGEBLOCK_PAGES - offset % PAGEBLOCK_PAGES);
+		unsigned n = pages < room ? pages : room;
+
+		added += block_add(pa, sb, frame_block(offset), offset % PAGEBLOCK_PAGES, n);
+		offset += n;
+	}
+	if (end - offset >= PAGEBLOCK_PAGES) {
+		unsigned count = (unsigned)((end - offset) / PAGEBLOCK_PAGES);
+
+		whole = blocks_add(pa, sb, frame_block(offset), count);
+		offset += count * (unsigned)PAGEBLOCK_PAGES;
+	}
+	if (offset < end)
+		added += block_add(pa, sb, frame_block(offset), 0, end - offset);
+	pa->zones[sb->zone].managed += added + whole;
+	pa->zones[sb->zone].free += added + whole;
+	return added + whole;
+}
+
+uint64_t page_add(struct page_allocator *pa, pfn_t start, uint64_t pages)
+{
+	uint64_t frame = start.n, end, added = 0;
+
+	if (frame >= pa->pfn_limit)
+		return 0;
+	end = pages < pa->pfn_limit - frame ? frame + pages : pa->pfn_limit;
+	if (frame == 0)
+		frame = 1;
+	while (frame < end) {
+		uint64_t gib = frame >> SUPERBLOCK_SHIFT;
+		uint64_t stop =
+			frame < PAGEBLOCK_PAGES ? PAGEBLOCK_PAGES : (gib + 1) << SUPERBLOCK_SHIFT;
+		bool low = frame < PAGEBLOCK_PAGES;
+
+		if (stop > end)
+			stop = end;
+		if (gib < pa->index_entries &&
+		    (low ? pa->low_superblock : pa->superblock_of[gib])) {
+			port_irq_t irq = spin_lock(&pa->lock);
+
+			added += superblock_add(pa, superblock_at(pa, frame),
+						(unsigned)(frame % SUPERBLOCK_PAGES),
+						(unsigned)(stop - frame));
+			spin_unlock(&pa->lock, irq);
+		}
+		frame = stop;
+	}
+	return added;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside the page allocator. For alloc/page*.c, their tests and nobody else.
+ *
+ *   zone ──► superblocks, on one list for each order they can serve
+ *              │  class_map[c]   its partly used pageblocks, by class c = 0..8
+ *              │  spare          its wholly free pageblocks (class 9): a set of 512 bits
+ *              └─► pageblock     its free frames: a set of 512 bits
+ *
+ * A superblock stands on list c (0..8) of its zone while class_map[c] is not
+ * empty, and on one of the lists 9..18 while it has a spare pageblock: that of
+ * the largest aligned run of them. So whatever the order of a request, the
+ * first non-empty list from there up serves it, without a search.
+ *
+ * A pageblock is in exactly one of these states:
+ *
+ *   fresh  taken  spare   its bitmap, summary and descriptors
+ *   -----  -----  -----   -----------------------------------------------------------
+ *   yes    no     no      do not exist yet; none of its frames was handed over
+ *   yes    no     yes     do not exist yet; wholly free
+ *   yes    yes    no      do not exist yet; inside an allocation of order 9 or more
+ *   no     yes    no      exist, the bitmap all ones; in such an allocation
+ *   no     no     yes     exist, the bitmap all ones; class 9
+ *   no     no     no      exist; class 0..8, or CLASS_NONE when full
+ *
+ * An allocation of whole pageblocks leaves their bitmaps alone: only `spare`
+ * and `taken` change. Frames below 512 (pageblock 0) have a superblock of
+ * their own, so that the LOW zone needs no other rules.
+ */
+#ifndef QUIRE_PAGE_INTERNAL_H
+#define QUIRE_PAGE_INTERNAL_H
+
+#include "page_bits.h"
+#include <quire/page.h>
+
+#define CLASS_WHOLE   9u /* of a wholly free pageblock */
+#define PARTIAL_LISTS 9u /* classes 0..8 */
+#define INDEX_NONE    (~(uint32_t)0)
+
+#define SUPERBLOCK_BLOCKS 512u
+
+/* What is kept of a pageblock beside its bitmap. */
+struct pageblock {
+	uint64_t runs;       /* summary of the bitmap, see page_bits.h */
+	uint16_t free;       /* = ones in the bitmap */
+	uint8_t block_class; /* = runs_class(runs) */
+	uint8_t unused[5];
+};
+
+struct superblock {
+	uint64_t spare[BITS_WORDS]; /* wholly free pageblocks */
+	uint64_t spare_runs;        /* their summary */
+	uint64_t first_frame;       /* the frame of bit 0 of pageblock 0; a multiple of 2^18 */
+	uintptr_t bitmaps;          /* where the bitmap of pageblock 0 would be; only the */
+	uintptr_t blocks;           /* span of described ones has memory behind it */
+	uint64_t fresh[BITS_WORDS];
+	uint64_t taken[BITS_WORDS];
+	uint64_t described[BITS_WORDS];
+	uint64_t rank; /* described pageblocks in all superblocks before this one */
+	struct {
+		uint32_t next, prev;        /* superblocks, by index */
+	} link[PARTIAL_LISTS + 1];          /* of lists 0..8; the last one: of the list `top` */
+	uint8_t class_words[PARTIAL_LISTS]; /* which words of class_map[c] are not zero */
+	uint8_t top;                        /* list 9..18 it stands on, or CLASS_NONE */
+	uint8_t zone;
+	_Alignas(64) uint64_t class_map[PARTIAL_LISTS][BITS_WORDS];
+};
+
+_Static_assert(sizeof(struct pageblock) == 16, "boot_pool_pages() counts on it");
+_Static_assert(sizeof(struct superblock) == 1024, "boot_pool_pages() counts on it");
+_Static_assert(SUPERBLOCK_PAGES == BITS_FULL * PAGEBLOCK_PAGES, "512 pageblocks a superblock");
+
+static inline uint64_t *block_bits(const struct superblock *sb, unsigned block)
+{
+	return (uint64_t *)(sb->bitmaps + block * (BITS_WORDS * sizeof(uint64_t)));
+}
+
+static inline struct pageblock *block_info(const struct superblock *sb, unsigned block)
+{
+	return (struct pageblock *)(sb->blocks + block * sizeof(struct pageblock));
+}
+
+static inline uint64_t block_frame(const struct superblock *sb, unsigned block)
+{
+	return sb->first_frame + block * PAGEBLOCK_PAGES;
+}
+
+static inline unsigned frame_block(uint64_t frame)
+{
+	return (unsigned)(frame / PAGEBLOCK_PAGES % SUPERBLOCK_BLOCKS);
+}
+
+/* The superblock of a frame known to be managed. */
+static inline struct superblock *superblock_at(const struct page_allocator *pa, uint64_t frame)
+{
+	uint32_t entry = pa->superblock_of[frame >> SUPERBLOCK_SHIFT];
+
+	if (unlikely(frame < PAGEBLOCK_PAGES))
+		entry = pa->low_superblock;
+	return &pa->superblocks[entry - 1];
+}
+
+/* The superblock of any frame, or NULL where its pageblock is not described. */
+struct superblock *superblock_find(const struct page_allocator *pa, uint64_t frame);
+
+/* Descriptor words; layout in quire/page.h. */
+#define DESC_ORDER_SHIFT   4
+#define DESC_PAGES_SHIFT   4
+#define DESC_PAGES_MASK    0xfffffu
+#define DESC_REF_SHIFT     9
+#define DESC_REF_ONE       ((uint64_t)1 << DESC_REF_SHIFT)
+#define DESC_REF_MAX       0x7fffffu
+#define DESC_CALLER_SHIFT  32
+#define DESC_CALLER(c)     ((uint64_t)(c) << DESC_CALLER_SHIFT)
+#define DESC_HEAD(order)   ((uint64_t)PAGE_HEAD | (uint64_t)(order) << DESC_ORDER_SHIFT)
+#define DESC_HEAD_1(order) (DESC_HEAD(order) | DESC_REF_ONE)
+#define DESC_RUN(pages)    ((uint64_t)PAGE_RUN | (uint64_t)(pages) << DESC_PAGES_SHIFT)
+
+static inline unsigned desc_order(uint64_t word)
+{
+	return word >> DESC_ORDER_SHIFT & 31;
+}
+
+static inline uint64_t desc_run_pages(uint64_t word)
+{
+	return word >> DESC_PAGES_SHIFT & DESC_PAGES_MASK;
+}
+
+static inline uint32_t desc_references(uint64_t word)
+{
+	return (uint32_t)word >> DESC_REF_SHIFT;
+}
+
+/* Pages of the block or run a descriptor heads; 1 for a page of a slab, 0 for anything else. */
+uint64_t desc_pages(uint64_t word);
+
+/* Zero the pages. No lock. */
+void page_clear(pfn_t frame, uint64_t pages);
+
+/* alloc/page_block.c: taking and giving frames. The lock is held throughout. */
+
+/* `pages` frames where 2^order aligned ones are free (pages <= 2^order); PFN_NONE's n when none. */
+uint64_t page_take(struct page_allocator *pa, unsigned order, uint64_t pages, unsigned flags);
+/* The inverse, for frames checked to be taken. */
+void page_give(struct page_allocator *pa, uint64_t frame, uint64_t pages);
+
+/* Bring bitmap, summary and descriptors of a fresh pageblock to life, all frames free. */
+void block_open(struct page_allocator *pa, struct superblock *sb, unsigned block);
+/* The summary changed: put the pageblock where it belongs now. */
+void block_reclass(struct page_allocator *pa, struct superblock *sb, unsigned block);
+/* `spare` changed: put the superblock on the list it belongs on now. */
+void superblock_reclass(struct page_allocator *pa, struct superblock *sb);
+/* The pageblock an order-0 request of that zone is served from, opened; false when none is left. */
+bool block_for_single(struct page_allocator *pa, enum page_zone zone, struct superblock **sb,
+		      unsigned *block);
+
+/* alloc/page_misuse.c */
+
+/* The caller in a descriptor, as a full address; 0 when not recorded. */
+uintptr_t caller_expand(uint64_t word);
+/* The head whose block, run or slab page covers `frame`; false when none does. Lock held. */
+bool page_find_head(const struct page_allocator *pa, uint64_t frame, uint64_t *head);
+/* Is it free? Lock held. */
+bool frame_is_free(const struct superblock *sb, uint64_t frame);
+/*
+ * A free of `frame` was refused, whose descriptor should have read `expected`
+ * in its low half (PAGE_RUN alone: any run). Say what is wrong, and count it.
+ * Lock held; the caller reports after dropping it.
+ */
+cold_fn void page_diagnose(struct page_allocator *pa, uint64_t frame, uint64_t expected,
+			   uintptr_t caller, struct misuse *out);
+
+#endif
