@@ -6,6 +6,7 @@
  * Per unit of address space that holds ...                               pages
  *   described RAM    a GiB       superblock header (at most 4 KiB)           1
  *                                block bitmaps (512 x 64 bytes)              8
+ *                                block records (512 x 16 bytes)              2
  *                                page table of the descriptor window         1
  *                    512 GiB     page directory of the window                1
  *                    256 TiB     page directory pointer table of the window  1
@@ -31,6 +32,7 @@
 
 #define SUPERBLOCK_HEADER_PAGES 1
 #define BITMAP_PAGES            8
+#define BLOCK_RECORD_PAGES      2
 #define INDEX_ENTRY_BYTES       4
 #define REGION_TABLE_BYTES      512
 #define FIXED_PAGES             (1 + 4 + 64)
@@ -90,7 +92,8 @@ uint64_t boot_pool_pages(const struct region *regions, size_t count)
 	}
 	/* After the loop, `next` is one past the highest GiB described. */
 	table_bytes += block_gib.next * INDEX_ENTRY_BYTES;
-	pages += block_gib.units * (SUPERBLOCK_HEADER_PAGES + BITMAP_PAGES + 1);
+	pages +=
+		block_gib.units * (SUPERBLOCK_HEADER_PAGES + BITMAP_PAGES + BLOCK_RECORD_PAGES + 1);
 	pages += block_512g.units + block_256t.units;
 	pages += map_gib.units + map_512g.units;
 	return pages + bytes_to_pages(table_bytes);

@@ -1,0 +1,6 @@
+# The page allocator.
+set(PAGE_TEST_SOURCES alloc/page.c alloc/page_block.c alloc/page_bulk.c alloc/page_check.c alloc/page_init.c
+	alloc/page_misuse.c alloc/page_run.c alloc/page_share.c alloc/page_stats.c alloc/desc_plan.c alloc/region.c
+	tests/host/pages.c)
+
+quire_host_test(test_page SOURCES tests/unit/test_page.c ${PAGE_TEST_SOURCES})
