@@ -16,3 +16,8 @@ set_tests_properties(fuzz_config PROPERTIES LABELS "host;fuzz" TIMEOUT 60)
 add_test(NAME lint_image COMMAND ${QUIRE_PYTHON} ${PROJECT_SOURCE_DIR}/tests/lint/check_image.py
 	${PROJECT_BINARY_DIR}/BOOTX64.EFI ${PROJECT_BINARY_DIR}/quire.img)
 set_tests_properties(lint_image PROPERTIES LABELS lint)
+
+add_test(NAME boot_loader COMMAND ${QUIRE_PYTHON} -m pytest -q -p no:cacheprovider test_loader.py
+	WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/boot)
+set_tests_properties(boot_loader PROPERTIES LABELS guest TIMEOUT 400 ENVIRONMENT
+	"QUIRE_BUILD=${PROJECT_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
