@@ -29,7 +29,8 @@ FAILURES = [
     ("fail=machine", r"quire\.cfg says so \(EFI_UNSUPPORTED\)"),
     ("fail=map", r"the firmware does not tell the size of its memory map \(EFI_DEVICE_ERROR\)"),
     ("fail=scratch", NO_MEMORY.format("a copy of the firmware's memory map")),
-    ("fail=plan", r"no usable region holds the descriptor array, \d+ pages \(EFI_OUT_OF_RESOURCES\)"),
+    ("fail=plan", r"no usable region holds the descriptor array, \d+ pages "
+                  r"\(EFI_OUT_OF_RESOURCES\)"),
     ("refuse=99999999", r"the firmware refuses every place for the descriptor array, \d+ pages "
                         r"\(EFI_NOT_FOUND\)"),
     ("fail=descriptors", r"the firmware refuses every place for the descriptor array, \d+ pages "
@@ -47,8 +48,8 @@ def make_image(folder, name, config):
     image, cfg = os.path.join(folder, name + ".img"), os.path.join(folder, name + ".cfg")
     with open(cfg, "w", encoding="utf-8") as f:
         f.write(config)
-    subprocess.run([os.path.join(TOP, "tools", "image"), "--efi", os.path.join(BUILD, "BOOTX64.EFI"),
-                    "--cfg", cfg, "--out", image], check=True)
+    subprocess.run([os.path.join(TOP, "tools", "image"), "--out", image, "--cfg", cfg,
+                    "--efi", os.path.join(BUILD, "BOOTX64.EFI")], check=True)
     return image
 
 
@@ -104,8 +105,8 @@ def test_firmware_that_does_not_let_go(tmp_path):
     """All attempts with a stale key: the last failure there can be."""
     image = make_image(tmp_path, "exit", "fail=exit\n")
     with qemu.Guest(qemu.Machine(image=image)) as guest:
-        wait_for(guest, r"leaving boot services\s+Quire cannot start: the firmware refuses to leave "
-                        r"boot services \(EFI_INVALID_PARAMETER\)\s+"
+        wait_for(guest, r"leaving boot services\s+Quire cannot start: the firmware refuses to "
+                        r"leave boot services \(EFI_INVALID_PARAMETER\)\s+"
                         r"Quire loader: gave back [1-9]\d* pages; returning to the firmware")
 
 
@@ -113,5 +114,6 @@ def test_firmware_that_does_not_let_go(tmp_path):
 def test_bare_loader_boots(machine):
     """Without an image, a volume or a quire.cfg; with load options."""
     loader = os.path.join(BUILD, "BOOTX64.EFI")
-    with qemu.Guest(qemu.Machine(kernel=loader, append="log=debug", machine=machine, vga=False)) as guest:
+    guest = qemu.Guest(qemu.Machine(kernel=loader, append="log=debug", machine=machine, vga=False))
+    with guest:
         wait_for_kernel(guest)

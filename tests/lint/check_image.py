@@ -4,7 +4,7 @@ The two files a user copies are what firmware wants to see.
 
     check_image.py BOOTX64.EFI quire.img
 
-BOOTX64.EFI: UEFI 2.10 section 2.1.1, PE/COFF 8.3, and what Secure Boot shims and NX firmware enforce.
+BOOTX64.EFI: UEFI 2.10 section 2.1.1, PE/COFF, and what Secure Boot shims and firmware enforce.
 quire.img:   a valid GPT with one EFI system partition, FAT32, that holds exactly that loader.
 """
 
@@ -18,7 +18,8 @@ import tempfile
 IMAGE_BASE_RELOCATIONS = 5
 EXECUTE, READ, WRITE = 0x20000000, 0x40000000, 0x80000000
 HIGH_ENTROPY_VA, DYNAMIC_BASE, NX_COMPAT = 0x20, 0x40, 0x100
-EFI_SYSTEM = bytes.fromhex("28732ac11ff8d211ba4b00a0c93ec93b")  # C12A7328-F81F-11D2-BA4B-00A0C93EC93B
+# C12A7328-F81F-11D2-BA4B-00A0C93EC93B
+EFI_SYSTEM = bytes.fromhex("28732ac11ff8d211ba4b00a0c93ec93b")
 SECTOR = 512
 
 problems = []
