@@ -44,6 +44,7 @@ static inline void heap_init(uint64_t ram_pages)
 {
 	const struct region ram[] = {{pfn(512), ram_pages, REGION_USABLE}};
 
+	host_ram_init((512 + ram_pages) * PAGE_BYTES);
 	host_pages_init(&pages, ram, 1);
 	kheap_init(&kernel_heap, &pages);
 	host_misuse_reset();
@@ -91,14 +92,14 @@ static inline uint64_t physical(const void *object)
 	return port_virt_to_phys(object).a;
 }
 
-static int heap_setup(void **state)
+static inline int heap_setup(void **state)
 {
 	(void)state;
 	heap_init(64 * 512);
 	return 0;
 }
 
-static int heap_teardown(void **state)
+static inline int heap_teardown(void **state)
 {
 	(void)state;
 	heap_verify_empty();
