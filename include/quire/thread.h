@@ -59,8 +59,10 @@ struct thread {
 	struct list link; /* run queue, wait queue or the reaper's list */
 	enum thread_state state;
 	uint8_t priority;
+	uint32_t cpu; /* whose run queue it uses */
 	bool kill_requested;
 	bool interruptible; /* while waiting: a kill ends the wait */
+	bool timed_out;     /* the last wait ended by its timeout */
 	bool detached;      /* the reaper frees it; nobody joins */
 	bool joined;        /* a joiner has claimed it */
 	bool permanent;     /* boot, idle, reaper: never killed or joined */

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of proc/ share among themselves.
+ *
+ *   thread.c  reaper.c  wait_queue.c  mutex.c      what threads do
+ *        \        \        /            /
+ *         sched.c  chooses, switches, ticks        the mechanism
+ *        /        \
+ *   run_queue.c  sleep_queue.c                     pure data structures, no lock
+ *
+ * One lock, sched.lock, guards all of it: every `_locked` function runs under
+ * it with interrupts off. It is handed over a context switch: the thread that
+ * switches away holds it, the one that comes back releases it.
+ */
+#ifndef QUIRE_SCHED_INTERNAL_H
+#define QUIRE_SCHED_INTERNAL_H
+
+#include <quire/assert.h>
+#include <quire/thread.h>
+
+/* ---- run_queue.c: the ready threads of one CPU ---- */
+
+/*
+ *   nonempty   0 0 1 0 ... 1 0 0       bit p set <=> ready[p] has threads
+ *                  |       |
+ *   ready[p]       T T     T           first come, first served
+ */
+struct run_queue {
+	struct list ready[THREAD_PRIORITIES]; /* struct thread.link */
+	uint64_t count[THREAD_PRIORITIES];
+	uint32_t nonempty;
+};
+
+_Static_assert(THREAD_PRIORITIES == 32, "one bit a priority in run_queue.nonempty");
+
+void run_queue_init(struct run_queue *q);
+void run_queue_add_back(struct run_queue *q, struct thread *t);
+void run_queue_add_front(struct run_queue *q, struct thread *t);
+void run_queue_remove(struct run_queue *q, struct thread *t);
+/* The best priority with a thread, THREAD_PRIORITIES when there is none. */
+unsigned run_queue_best(const struct run_queue *q);
+/* The thread that should run next, or NULL; _take removes it. */
+struct thread *run_queue_first(const struct run_queue *q);
+struct thread *run_queue_take(struct run_queue *q);
+uint64_t run_queue_total(const struct run_queue *q);
+const char *run_queue_check(const struct run_queue *q);
+
+/* ---- sleep_queue.c: who wakes first ---- */
+
+struct sleep_queue {
+	struct sleep_node *root; /* the earliest, or NULL */
+	uint64_t count;
+};
+
+void sleep_queue_init(struct sleep_queue *q);
+/* node->wake_ns is set by the caller and must not change while queued. */
+void sleep_queue_add(struct sleep_queue *q, struct sleep_node *node);
+void sleep_queue_remove(struct sleep_queue *q, struct sleep_node *node);
+const char *sleep_queue_check(const struct sleep_queue *q);
+
+/* ---- sched.c ---- */
+
+#define WAKE_NEVER UINT64_MAX
+
+struct cpu_sched {
+	struct run_queue ready;
+	struct thread *current;
+	struct thread *idle;
+	bool need_resched; /* somebody better is ready, or the slice is over */
+};
+
+/* The whole scheduler. One CPU runs threads so far; what belongs to a CPU has its place already. */
+struct sched {
+	struct spinlock lock;
+	struct cpu_sched *cpus[PORT_CPUS_MAX]; /* from kmalloc; NULL: runs no threads (yet) */
+	struct sleep_queue sleepers; /* struct thread.sleep: asleep, or waiting with a timeout */
+	struct list threads;         /* struct thread.all, by id */
+	struct list doomed;          /* struct thread.link: dead and detached, for the reaper */
+	struct list wait_queues;     /* struct wait_queue.all */
+	uint64_t doomed_count;
+	uint32_t next_id;
+	uint64_t created, ended, switches, preemptions, ticks;
+};
+
+extern struct sched sched;
+
+/* NULL before sched_init(). Call with interrupts off, so that the answer stays true. */
+static inline struct cpu_sched *this_cpu(void)
+{
+	return sched.cpus[port_cpu()];
+}
+
+/* The CPU whose run queue a thread uses. */
+static inline struct cpu_sched *cpu_of(const struct thread *t)
+{
+	return sched.cpus[t->cpu];
+}
+
+static inline struct thread *current_locked(void)
+{
+	return this_cpu()->current;
+}
+
+static inline port_irq_t sched_lock(void)
+{
+	return spin_lock(&sched.lock);
+}
+
+/* Release the lock; in thread context also switch, when somebody better became ready meanwhile. */
+void sched_unlock(port_irq_t irq);
+
+/*
+ * Give the CPU to the best ready thread. The caller has put the current thread
+ * where it belongs: on the run queue (READY), asleep, waiting or dead. Returns when it runs again.
+ */
+void schedule_locked(void);
+
+/* Take a sleeping or waiting thread (or a new one) out of where it is and make it ready. */
+void make_ready_locked(struct thread *t);
+
+/* Sleep until wake_ns as well as whatever else the current thread is about to wait for. */
+void set_alarm_locked(struct thread *t, uint64_t wake_ns);
+
+/* now + ns, WAKE_NEVER when that is past the end of time. */
+uint64_t deadline_after(uint64_t ns);
+
+/* ---- thread.c ---- */
+
+/* Memory for a thread that is in no list yet; NULL when out of memory. Context: threads, boot. */
+must_check struct thread *thread_new(const char *name, void (*entry)(void *), void *argument,
+				     size_t stack_bytes);
+void thread_free(struct thread *t);
+/* Give it an id, list it, count it. */
+void thread_register_locked(struct thread *t);
+struct thread *thread_find_locked(uint32_t id);
+
+/* ---- wait_queue.c ---- */
+
+/* The fields alone, not shown by `queues`: for the queue in every thread. */
+void wait_queue_init_hidden(struct wait_queue *q, const char *name);
+/* wait_queue_wait() with the lock held; deadline WAKE_NEVER = for ever. */
+int wait_queue_wait_locked(struct wait_queue *q, bool (*condition)(void *), void *arg,
+			   uint64_t deadline_ns, bool interruptible);
+unsigned wait_queue_wake_locked(struct wait_queue *q, unsigned count);
+
+/* ---- reaper.c ---- */
+
+void reaper_init(void);
+/* The reaper thread's body. */
+void reaper_main(void *unused);
+/* Hand over a dead detached thread, which is still on its own stack. */
+void reaper_take_locked(struct thread *t);
+
+#endif
