@@ -7,6 +7,6 @@ set(PROC_WORKLOADS proc/message_queue.c proc/workload.c proc/workload_pair.c pro
 foreach(module run_queue sleep_queue)
 	quire_host_test(test_${module} SOURCES tests/unit/test_${module}.c proc/${module}.c)
 endforeach()
-foreach(module thread wait_queue mutex)
+foreach(module sched thread wait_queue mutex)
 	quire_host_test(test_${module} SOURCES tests/unit/test_${module}.c ${PROC_HOST})
 endforeach()
