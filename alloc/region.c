@@ -222,6 +222,9 @@ int region_build(struct region_input *in, size_t count, struct region *out, size
 	uint64_t at = 0;
 	int error = 0;
 
+	*out_count = 0;
+	if (count == 0)
+		return 0; /* `in` may be NULL then */
 	count = entries_round(in, count);
 	entries_sort(in, count);
 	cursors_init(cursors, in, count);
