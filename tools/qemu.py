@@ -19,6 +19,7 @@ import json
 import os
 import re
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -97,6 +98,7 @@ class Machine:
     window: bool = False
     reboots: bool = False  # a reset restarts the guest instead of ending QEMU
     gdb_port: int = None  # wait there for gdb
+    resume: str = None  # the file a guest of the same kind was saved in
     extra: tuple = ()
 
     def firmware_files(self):
@@ -163,6 +165,8 @@ class Machine:
             words += ["-no-reboot"]
         if self.gdb_port:
             words += ["-S", "-gdb", f"tcp:127.0.0.1:{self.gdb_port}"]
+        if self.resume:
+            words += ["-incoming", f"exec:cat {shlex.quote(str(self.resume))}"]
         words += ["-device", f"isa-debug-exit,iobase={DEBUG_EXIT_PORT:#x},iosize=4"]
         return words + list(self.extra)
 
@@ -272,7 +276,8 @@ class Guest:
         self.has_serial = serial
         self.lines = Lines()
         self.raw = bytearray()
-        self.kernel_from = None  # index in lines.done of the kernel's first line
+        # index in lines.done of the kernel's first line
+        self.kernel_from = 0 if machine.resume else None
         self.reported = 0
         self.folder = None
         self.process = None
@@ -319,6 +324,8 @@ class Guest:
         except GuestEnded:
             self.process.wait()
             raise GuestError(f"QEMU did not start: {self.qemu_errors()}") from None
+        if self.machine.resume:
+            self.wait("resumed guest", lambda: self.qmp.execute("query-status")["running"], 60)
 
     def close(self):
         if self.process and self.process.poll() is None:
@@ -437,18 +444,35 @@ class Guest:
             raise GuestEnded("the serial line is closed") from error
 
     def send(self, line, timeout=30):
-        """Type a line at the prompt and wait for the end of its echo; the index after it."""
+        """Type a line at the prompt."""
         self.wait_prompt(timeout)
+        self.type(line, enter=False)
+        return self.enter(timeout)
+
+    def enter(self, timeout=30):
+        """End the line that was typed; the index of the first line after its echo."""
         before = len(self.lines.done)
-        self.type(line)
-        self.wait("echo", lambda: len(self.lines.done) > before, timeout)
-        return before + 1
+        self.type("")
+
+        def echoed():
+            for i in range(before, len(self.lines.done)):
+                if self.lines.done[i].startswith(PROMPT.rstrip()):
+                    return i + 1
+            return None
+
+        return self.wait("echo", echoed, timeout)
 
     def run(self, line, timeout=60):
-        """Run a shell line; what it printed, up to the next prompt."""
-        start = self.send(line)
-        self.wait(f"end of '{line}'", self.at_prompt, timeout)
-        return "\n".join(self.lines.done[start:])
+        """Run a shell line; what it printed up to the next prompt, without lines of the log."""
+        return self.output(self.send(line), timeout)
+
+    def run_typed(self, timeout=60):
+        """The same for the line that was typed so far."""
+        return self.output(self.enter(), timeout)
+
+    def output(self, start, timeout):
+        self.wait("next prompt", self.at_prompt, timeout)
+        return "\n".join(line for line in self.lines.done[start:] if not KERNEL_LINE.match(line))
 
     def run_json(self, line, timeout=60):
         """Run a command that prints one JSON object on one line."""
@@ -457,6 +481,19 @@ class Guest:
         if len(objects) != 1:
             raise GuestError(f"'{line}' printed {len(objects)} objects:\n{text}")
         return json.loads(objects[0])
+
+    # ---- its memory ----
+
+    def save(self, path, timeout=120):
+        """Freeze the guest into a file, for Machine(resume=path). It does not go on."""
+        self.qmp.execute("migrate", uri=f"exec:cat > {shlex.quote(str(path))}")
+        self.wait("saved state", lambda: self.migration() == "completed", timeout)
+
+    def migration(self):
+        status = self.qmp.execute("query-migrate").get("status")
+        if status in ("failed", "cancelled"):
+            raise GuestError(f"saving the guest: {status}")
+        return status
 
     # ---- its end ----
 

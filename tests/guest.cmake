@@ -1,0 +1,20 @@
+# Tests in a QEMU guest with UEFI firmware: one ctest a file of tests/guest. Each boots the image
+# (or the .EFI file) that was built and talks to it over serial line, keyboard and screen.
+#
+# The longest go first (COST), so that two at a time end together.
+function(quire_guest_test name cost)
+	add_test(NAME guest_${name} COMMAND ${QUIRE_PYTHON} -m pytest -q -p no:cacheprovider test_${name}.py
+		WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/guest)
+	set_tests_properties(guest_${name} PROPERTIES LABELS guest COST ${cost} TIMEOUT 580
+		ENVIRONMENT "QUIRE_BUILD=${PROJECT_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
+endfunction()
+
+quire_guest_test(boot 100)
+quire_guest_test(faults 80)
+quire_guest_test(loader 60)
+quire_guest_test(threads 50)
+quire_guest_test(memory 40)
+quire_guest_test(screen 40)
+quire_guest_test(shell 30)
+quire_guest_test(selftest 30)
+quire_guest_test(tools 30)

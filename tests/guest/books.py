@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""The equations that must hold at any prompt."""
+
+import time
+
+PARTS = ("free_pages", "used_pages", "kernel_pages", "metadata_pages", "firmware_pages")
+
+
+def assert_balanced(guest):
+    """ram = free + used + kernel + metadata + firmware. Returns mem's figures."""
+    mem = guest.run_json("mem --json")
+    assert mem["ram_pages"] == sum(mem[part] for part in PARTS), mem
+    assert all(mem[part] >= 0 for part in PARTS)
+    return mem
+
+
+def assert_checks(guest):
+    """The kernel recounts everything itself."""
+    check = guest.run_json("check --json", timeout=120)
+    assert check["ok"] is True, check
+    assert all(value in ("ok", True) for value in check.values()), check
+
+
+def counters(guest):
+    """What must come back to its first value when everything that was started has ended."""
+    mem = guest.run_json("mem --json")
+    heap = guest.run_json("kmalloc --json")
+    queues = guest.run_json("queues --json")
+    return {
+        "free_pages": mem["free_pages"],
+        "used_pages": mem["used_pages"],
+        "live_objects": heap["live_objects"],
+        "live_bytes": heap["live_bytes"],
+        "large_live": heap["large_live"],
+        "threads": queues["threads"],
+        "sleeping": queues["sleeping"],
+        "dead": queues["dead"],
+    }
+
+
+def assert_comes_back(guest, before, seconds=30):
+    """Ended threads are reaped and empty slabs returned a little later, by the idle thread."""
+    deadline = time.monotonic() + seconds
+    while True:
+        now = counters(guest)
+        if now == before:
+            return
+        if time.monotonic() > deadline:
+            assert now == before
+        guest.pump(0.2)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""It boots on every kind of machine, with the books balanced, and ends when told to."""
+
+import pytest
+import qemu
+from books import assert_balanced, assert_checks
+from conftest import BUILD
+
+MIB, GIB, TIB = 1 << 20, 1 << 30, 1 << 40
+
+MACHINES = {
+    "64M": {"memory": 64 * MIB},
+    "8G": {"memory": 8 * GIB},
+    "1T": {"memory": TIB},
+    "pc": {"machine": "pc"},
+    "qemu64": {"cpu": "qemu64"},
+    "max": {"cpu": "max"},
+    "usb": {"usb": True},
+    "usb-pc": {"usb": True, "machine": "pc"},
+    "kernel": {"kernel": str(BUILD / "BOOTX64.EFI")},
+    "4cpus": {"cpus": 4},
+}
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_boots_balances_and_powers_off(boot, name):
+    with boot(**MACHINES[name]) as guest:
+        mem = assert_balanced(guest)
+        wanted = guest.machine.memory // 4096
+        # OVMF keeps the flash variables' and its own little; the machine has a hole of 384 KiB.
+        assert wanted * 0.99 - 256 <= mem["ram_pages"] <= wanted
+        assert_checks(guest)
+        guest.type("poweroff")
+        ending = guest.wait_end()
+        assert ending.clean, ending
+
+
+def test_64m_passes_its_own_tests(boot):
+    with boot(memory=64 * MIB) as guest:
+        assert " 0 failed" in guest.run("test", timeout=120)
+        assert_balanced(guest)
+        assert_checks(guest)
+
+
+def test_reboot_comes_back(boot):
+    with boot(reboots=True) as guest:
+        first = len(guest.kernel_lines())
+        guest.type("reboot")
+        guest.wait_text(r"restarting", start=first)
+        first = len(guest.kernel_lines())
+        guest.wait_text(qemu.KERNEL_LINE.pattern, timeout=90, start=first)
+        guest.wait_prompt(90)
+        assert any(e["event"] == "RESET" and e["data"]["guest"] for e in guest.qmp.events)
+        assert_balanced(guest)
+
+
+def test_reboot_is_a_clean_end(boot):
+    with boot() as guest:
+        guest.type("reboot")
+        ending = guest.wait_end()
+        assert ending.clean and ending.reason == "guest-reset", ending
+
+
+def test_panic_is_no_clean_end(boot):
+    with boot() as guest:
+        guest.type('panic "for the test"')
+        ending = guest.wait_end()
+        assert ending.reason == "debug-exit" and not ending.clean, ending
+        assert "for the test" in guest.text()
