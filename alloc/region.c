@@ -45,12 +45,6 @@ const char *region_kind_name(enum region_kind kind)
 	return (unsigned)kind < REGION_KINDS ? kind_names[kind] : "unknown";
 }
 
-/* Will be, or may become, the page allocator's. */
-static bool kind_is_free(enum region_kind kind)
-{
-	return kind == REGION_USABLE || kind == REGION_RECLAIMABLE;
-}
-
 /*
  * Round one entry to whole pages. Afterwards its base is page aligned and it
  * ends at or below PFN_LIMIT; pages = 0 says that nothing is left of it.
@@ -74,17 +68,15 @@ static void entry_round(struct region_input *e)
 	if (e->pages == 0)
 		return;
 	end_bytes = e->base + (e->pages << PAGE_SHIFT);
-	if (kind_is_free(e->kind)) {
+	if (e->kind == REGION_USABLE) {
 		start = bytes_to_pages(e->base);
 		end = end_bytes >> PAGE_SHIFT;
-		if (end > PFN_LIMIT)
-			end = start;
 	} else {
 		start = e->base >> PAGE_SHIFT;
 		end = bytes_to_pages(end_bytes);
-		if (end > PFN_LIMIT)
-			end = PFN_LIMIT;
 	}
+	if (end > PFN_LIMIT)
+		end = region_kind_is_managed(e->kind) ? start : PFN_LIMIT;
 	e->base = start << PAGE_SHIFT;
 	e->pages = end > start ? end - start : 0;
 }
@@ -229,7 +221,7 @@ int region_build(struct region_input *in, size_t count, struct region *out, size
 	entries_sort(in, count);
 	cursors_init(cursors, in, count);
 	while (error == 0 && sweep_next(cursors, at, &stretch)) {
-		if (stretch.start.n == 0 && kind_is_free(stretch.kind)) {
+		if (stretch.start.n == 0 && region_is_managed(&stretch)) {
 			/* Page 0 alone, as reserved; the sweep goes on behind it. */
 			stretch.kind = REGION_RESERVED;
 			stretch.pages = 1;
@@ -252,7 +244,7 @@ const char *region_check(const struct region *regions, size_t count)
 			return "empty region";
 		if (r->start.n >= PFN_LIMIT || r->pages > PFN_LIMIT - r->start.n)
 			return "region past the highest physical address";
-		if (r->start.n == 0 && kind_is_free(r->kind))
+		if (r->start.n == 0 && region_is_managed(r))
 			return "page 0 is up for use";
 		if (i == 0)
 			continue;

@@ -54,9 +54,14 @@ static inline uint64_t region_end(const struct region *r)
 }
 
 /* Is it, or can it become, the page allocator's? */
+static inline bool region_kind_is_managed(enum region_kind kind)
+{
+	return kind == REGION_USABLE || kind == REGION_RECLAIMABLE;
+}
+
 static inline bool region_is_managed(const struct region *r)
 {
-	return r->kind == REGION_USABLE || r->kind == REGION_RECLAIMABLE;
+	return region_kind_is_managed(r->kind);
 }
 
 /* "usable", "reclaimable", ... */

@@ -18,7 +18,7 @@
 #include <cmocka.h>
 #include <quire/desc_plan.h>
 
-#define MAPS        60000
+#define MAPS        20000
 #define ENTRIES_MAX 40
 #define BLOCKS      24
 #define FRAMES      (BLOCKS * PAGEBLOCK_PAGES)
