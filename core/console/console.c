@@ -197,20 +197,26 @@ static void add_piece(void *context, const char *text, size_t length)
 	p->used += length;
 }
 
-void console_printf(const char *format, ...)
+void console_printf_v(const char *format, va_list args)
 {
 	struct pieces p = {.used = 0};
-	va_list args;
 	port_irq_t irq = lock_console();
 
 	open_row_locked();
-	va_start(args, format);
 	format_to(add_piece, &p, format, args);
-	va_end(args);
 	flush_pieces(&p);
 	close_row_locked();
 	show_log_locked();
 	unlock_console(irq);
+}
+
+void console_printf(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	console_printf_v(format, args);
+	va_end(args);
 }
 
 void console_edit(const char *change, size_t change_length, const char *new_row, size_t new_length)

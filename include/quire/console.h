@@ -9,6 +9,7 @@
 
 #include <quire/compiler.h>
 #include <quire/list.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,6 +36,7 @@ void console_add_sink(struct console_sink *sink);
  */
 void console_write(const char *text, size_t length);
 void console_printf(const char *format, ...) printf_like(1, 2);
+void console_printf_v(const char *format, va_list args);
 
 /*
  * The line being edited, always the last row. `change` is what brings the screen
