@@ -243,8 +243,9 @@ def run_terminal(options, machine, folder):
     words = machine.argv(folder) + ["-serial", "mon:stdio"]
     if options.gdb:
         elf = os.path.join(options.build_dir, "quire.elf")
+        script = os.path.join(TOP, "tools/gdb/quire.py")
         attach = f"target remote :{machine.gdb_port}"
-        print(shlex.join(["gdb", elf, "-ex", attach]), flush=True)
+        print(shlex.join(["gdb", elf, "-x", script, "-ex", attach]), flush=True)
     elif sys.stdin.isatty():
         say("Ctrl-A X leaves QEMU, Ctrl-A H shows its other keys")
     process = subprocess.Popen(words, preexec_fn=qemu.die_with_parent)

@@ -64,7 +64,7 @@ def test_wrong_words_get_one_clear_line(guest):
     for line, start in (("help nonsense", "help: "), ("nonsense", "nonsense: "),
                         ("alloc x", "alloc: "), ("alloc -1", "alloc: "), ("free", "free: "),
                         ("free x", "free: "), ("peek", "peek: "), ("peek 12z", "peek: "),
-                        ("spawn", "spawn: "), ("spawn nonsense", "spawn: "),
+                        ("spawn --count 3", "spawn: "), ("spawn nonsense", "spawn: "),
                         ("spawn spin --count 0", "spawn: "), ("spawn spin --count x", "spawn: "),
                         ("kill", "kill: "), ("test nonsense", "test: "),
                         ("test fault nonsense", "test: "), ("mem 1", "mem: "),

@@ -46,6 +46,9 @@ def test_workload_runs_and_ends(guest, name):
     assert_balanced(guest)
     assert_comes_back(guest, before, seconds=60)
     assert_checks(guest)
+    done = next(w for w in guest.run_json("spawn --json")["workloads"] if w["name"] == name)
+    assert done["threads_ended"] == done["threads_started"] >= 3
+    assert done["iterations"] > 0 and done["errors"] == 0, done
 
 
 def test_kill_ends_a_spinning_thread(guest):
