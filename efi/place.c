@@ -13,6 +13,8 @@
 #include <quire/desc_plan.h>
 #include <quire/memmap.h>
 
+#define REFUSALS_TOLD 8
+
 struct planning {
 	struct firmware_map map;
 	struct region_input *inputs;
@@ -75,15 +77,16 @@ static EFI_STATUS array_take(struct loader *l, struct planning *p)
 			say("descriptor array: %llu pages at 0x%llx", p->plan.pages, base);
 			return EFI_SUCCESS;
 		}
-		l->info.refused_places++;
-		say("the firmware refuses 0x%llx for the descriptor array (%s); trying the next "
-		    "place",
-		    base, status_name(status));
+		/* A large machine has thousands of places, and a console is slow. */
+		if (l->info.refused_places++ < REFUSALS_TOLD)
+			say("the firmware refuses 0x%llx for the descriptor array (%s); trying the "
+			    "next place",
+			    base, status_name(status));
 		if (desc_plan_next(p->regions, p->region_count, &p->plan))
 			return loader_fail(status,
-					   "the firmware refuses every place for the descriptor "
+					   "the firmware refuses all %u places for the descriptor "
 					   "array, %llu pages",
-					   p->plan.pages);
+					   l->info.refused_places, p->plan.pages);
 	}
 }
 

@@ -31,9 +31,9 @@ FAILURES = [
     ("fail=scratch", NO_MEMORY.format("a copy of the firmware's memory map")),
     ("fail=plan", r"no usable region holds the descriptor array, \d+ pages "
                   r"\(EFI_OUT_OF_RESOURCES\)"),
-    ("refuse=99999999", r"the firmware refuses every place for the descriptor array, \d+ pages "
+    ("refuse=99999999", r"the firmware refuses all \d+ places for the descriptor array, \d+ pages "
                         r"\(EFI_NOT_FOUND\)"),
-    ("fail=descriptors", r"the firmware refuses every place for the descriptor array, \d+ pages "
+    ("fail=descriptors", r"the firmware refuses all \d+ places for the descriptor array, \d+ pages "
                          r"\(EFI_OUT_OF_RESOURCES\)"),
     ("fail=pool", NO_MEMORY.format("the boot pool")),
     ("fail=elf", r"the kernel in this file is damaged: too short \(EFI_LOAD_ERROR\)"),
