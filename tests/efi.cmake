@@ -13,6 +13,10 @@ set(QUIRE_EFI_HOST_FLAGS -fshort-wchar -Wno-format -DGNU_EFI_USE_MS_ABI
 quire_host_test(test_loader FLAGS ${QUIRE_EFI_HOST_FLAGS} SOURCES tests/unit/test_loader.c tests/host/firmware.c
 	efi/console.c efi/memory.c efi/map.c efi/place.c efi/handover.c efi/graphics.c efi/text.c
 	alloc/region.c alloc/memmap.c alloc/desc_plan.c alloc/boot_pool.c)
+quire_host_test(test_graphics FLAGS ${QUIRE_EFI_HOST_FLAGS} SOURCES tests/unit/test_graphics.c tests/host/firmware.c
+	efi/console.c efi/graphics.c efi/text.c)
+quire_host_test(test_options FLAGS ${QUIRE_EFI_HOST_FLAGS} SOURCES tests/unit/test_options.c tests/host/firmware.c
+	efi/console.c efi/options.c efi/config.c efi/text.c)
 
 add_executable(fuzz_config EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_config.c ${PROJECT_SOURCE_DIR}/efi/config.c)
 target_compile_options(fuzz_config PRIVATE ${QUIRE_HOST_TEST_FLAGS} -fsanitize=fuzzer)

@@ -139,23 +139,32 @@ static EFI_STATUS EFIAPI output_string(SIMPLE_TEXT_OUTPUT_INTERFACE *console, CH
 
 static EFI_STATUS EFIAPI handle_protocol(EFI_HANDLE handle, EFI_GUID *guid, VOID **interface)
 {
-	(void)handle;
-	(void)guid;
-	(void)interface;
 	note_call();
-	return EFI_UNSUPPORTED;
+	*interface = firmware.protocol ? firmware.protocol(handle, guid) : NULL;
+	return *interface ? EFI_SUCCESS : EFI_UNSUPPORTED;
 }
 
 static EFI_STATUS EFIAPI locate_handle_buffer(EFI_LOCATE_SEARCH_TYPE how, EFI_GUID *guid, VOID *key,
 					      UINTN *count, EFI_HANDLE **handles)
 {
-	(void)how;
-	(void)guid;
-	(void)key;
-	(void)count;
-	(void)handles;
 	note_call();
-	return EFI_NOT_FOUND;
+	if (how != ByProtocol || !guid || key)
+		return EFI_INVALID_PARAMETER;
+	if (!firmware.handle_count)
+		return EFI_NOT_FOUND;
+	*handles = malloc(sizeof firmware.handles);
+	memcpy(*handles, firmware.handles, sizeof firmware.handles);
+	*count = firmware.handle_count;
+	firmware.pools++;
+	return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI free_pool(VOID *buffer)
+{
+	note_call();
+	free(buffer);
+	firmware.pools--;
+	return EFI_SUCCESS;
 }
 
 void firmware_start(struct loader *l, const struct boot_mem_desc *map, size_t count)
@@ -175,6 +184,7 @@ void firmware_start(struct loader *l, const struct boot_mem_desc *map, size_t co
 	firmware.boot.Stall = stall;
 	firmware.boot.HandleProtocol = handle_protocol;
 	firmware.boot.LocateHandleBuffer = locate_handle_buffer;
+	firmware.boot.FreePool = free_pool;
 	firmware.console.OutputString = output_string;
 	firmware.system.ConOut = &firmware.console;
 	firmware.system.BootServices = &firmware.boot;

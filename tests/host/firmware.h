@@ -35,6 +35,12 @@ struct firmware {
 	uint64_t largest;       /* it has no more pages in one piece, when not 0 */
 	unsigned refuse_places; /* so many AllocateAddress are refused */
 
+	/* What its handles offer: a protocol, or NULL. */
+	void *(*protocol)(EFI_HANDLE handle, const EFI_GUID *guid);
+	EFI_HANDLE handles[4]; /* what LocateHandleBuffer finds, whatever is asked for */
+	UINTN handle_count;
+	unsigned pools; /* buffers handed out and not freed */
+
 	/* Leaving. */
 	unsigned exit_refusals; /* so many attempts find the map changed */
 	bool map_grows;         /* by a descriptor, each time */
