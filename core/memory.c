@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the hand-over to a working page allocator.
+ *
+ *   firmware map --memmap_kind--> region inputs --region_build--> regions
+ *   regions + place of the array --desc_plan_fit--> which pageblocks are described
+ *   boot pool --boot_alloc--> region tables, page tables, superblocks, bitmaps
+ *   regions --page_add--> free frames
+ *
+ * The regions are built twice. First with the boot pool still counted as
+ * reclaimable, because page tables and superblocks are carved from it and its
+ * unused end comes back; then, when nothing more is taken, with the used part
+ * laid over as metadata. From then on the equation in quire/memory.h holds.
+ *
+ * All of this happens once, on one CPU, with interrupts off: no lock. Afterwards
+ * everything here is read-only.
+ */
+#define LOG_TAG "memory"
+#include <quire/arch.h>
+#include <quire/assert.h>
+#include <quire/cmdline.h>
+#include <quire/kmalloc.h>
+#include <quire/log.h>
+#include <quire/memmap.h>
+#include <quire/memory.h>
+#include <quire/port.h>
+#include <quire/string.h>
+
+struct page_allocator kernel_pages;
+struct kheap kernel_heap;
+
+/* Where boot_alloc() takes from: [next, end) is still free. */
+static struct {
+	paddr_t next;
+	paddr_t end;
+} pool;
+
+static struct {
+	const struct boot_info *info;
+	const void *map;
+	size_t map_entries;
+	struct region *regions; /* normal form, with the kernel's own laid over */
+	size_t region_count;
+	struct region *ram; /* every frame with RAM behind it, whatever its kind */
+	size_t ram_count;
+	size_t capacity; /* of each of the two tables */
+	struct desc_plan plan;
+	uint64_t handed_over; /* pages given to the page allocator */
+	bool reclaimed;
+} memory;
+
+void *boot_alloc(size_t bytes)
+{
+	uint64_t size = align_up(bytes, 64);
+	void *p;
+
+	if (bytes == 0 || size < bytes || size > pool.end.a - pool.next.a)
+		return NULL;
+	/* Page-sized requests are page tables and the like: aligned. */
+	if (size >= PAGE_BYTES) {
+		uint64_t aligned = align_up(pool.next.a, PAGE_BYTES);
+
+		if (aligned > pool.end.a || size > pool.end.a - aligned)
+			return NULL;
+		pool.next.a = aligned;
+	}
+	p = port_phys_to_virt(pool.next);
+	pool.next.a += size;
+	return memset(p, 0, bytes);
+}
+
+static void *boot_alloc_or_panic(size_t bytes, const char *what)
+{
+	void *p = boot_alloc(bytes);
+
+	if (!p)
+		port_panic("boot pool exhausted while making the %s (%zu bytes wanted)", what,
+			   bytes);
+	return p;
+}
+
+static const struct boot_mem_desc *firmware_entry(size_t i)
+{
+	return boot_map_at(memory.map, memory.info->map_stride, i);
+}
+
+struct input_list {
+	struct region_input *entries;
+	size_t count, capacity;
+};
+
+static void add_input(struct input_list *list, uint64_t base, uint64_t pages, enum region_kind kind)
+{
+	assert(list->count < list->capacity);
+	list->entries[list->count++] = (struct region_input){base, pages, kind};
+}
+
+/*
+ * Normal form grows every kind but usable to whole pages, reclaimable too. A
+ * page of which boot services had only a part is not ours to give out: keep it.
+ */
+static void withhold_partial_pages(struct input_list *list, const struct boot_mem_desc *d)
+{
+	uint64_t end = d->phys + d->pages * PAGE_BYTES;
+
+	if (d->phys & PAGE_MASK) {
+		add_input(list, align_down(d->phys, PAGE_BYTES), 1, REGION_RESERVED);
+		add_input(list, align_down(end, PAGE_BYTES), 1, REGION_RESERVED);
+	}
+}
+
+/* What the direct map cannot show cannot be used. */
+static void withhold_beyond_direct_map(struct input_list *list, const struct boot_mem_desc *d)
+{
+	uint64_t end = d->phys + d->pages * PAGE_BYTES;
+	uint64_t start = d->phys > DIRECT_MAP_BYTES ? d->phys : DIRECT_MAP_BYTES;
+
+	if (end > start)
+		add_input(list, start, bytes_to_pages(end - start), REGION_RESERVED);
+}
+
+static void gather_firmware_map(struct input_list *list)
+{
+	for (size_t i = 0; i < memory.map_entries; i++) {
+		const struct boot_mem_desc *d = firmware_entry(i);
+		enum region_kind kind = memmap_kind(d->type);
+
+		add_input(list, d->phys, d->pages, kind);
+		if (kind != REGION_USABLE && kind != REGION_RECLAIMABLE)
+			continue;
+		if (d->pages == 0 || d->pages > (~(uint64_t)0 - d->phys) >> PAGE_SHIFT)
+			continue; /* dropped by region_build() as well */
+		if (kind == REGION_RECLAIMABLE)
+			withhold_partial_pages(list, d);
+		withhold_beyond_direct_map(list, d);
+	}
+}
+
+static void gather_range(struct input_list *list, const struct boot_range *range,
+			 enum region_kind kind)
+{
+	add_input(list, range->base, range->pages, kind);
+}
+
+static void build_regions(struct input_list *list, const struct boot_range *pool_used)
+{
+	const struct boot_info *bi = memory.info;
+
+	list->count = 0;
+	gather_firmware_map(list);
+	gather_range(list, &bi->kernel, REGION_KERNEL);
+	gather_range(list, &bi->info, REGION_KERNEL);
+	gather_range(list, &bi->descriptors, REGION_METADATA);
+	gather_range(list, pool_used, REGION_METADATA);
+	if (region_build(list->entries, list->count, memory.regions, memory.capacity,
+			 &memory.region_count))
+		port_panic("the region table has no room for the firmware map");
+}
+
+static void build_ram(struct input_list *list)
+{
+	list->count = 0;
+	for (size_t i = 0; i < memory.map_entries; i++) {
+		const struct boot_mem_desc *d = firmware_entry(i);
+
+		if (memmap_is_ram(d->type, d->attributes))
+			add_input(list, d->phys, d->pages, REGION_RESERVED);
+	}
+	if (region_build(list->entries, list->count, memory.ram, memory.capacity,
+			 &memory.ram_count))
+		port_panic("the RAM table has no room for the firmware map");
+}
+
+static void add_regions(enum region_kind kind)
+{
+	for (size_t i = 0; i < memory.region_count; i++) {
+		const struct region *r = &memory.regions[i];
+
+		if (r->kind == kind)
+			memory.handed_over += page_add(&kernel_pages, r->start, r->pages);
+	}
+}
+
+/* Once the pool's end is known, what is left of it can be used like other loader memory. */
+static struct boot_range close_pool(void)
+{
+	uint64_t used_end = align_up(pool.next.a, PAGE_BYTES);
+
+	pool.end.a = pool.next.a;
+	return (struct boot_range){
+		memory.info->pool.base,
+		(used_end - memory.info->pool.base) >> PAGE_SHIFT,
+	};
+}
+
+void memory_init(const struct boot_info *bi)
+{
+	struct boot_range nothing = {0, 0};
+	struct boot_range pool_used;
+	struct input_list list = {0};
+	struct page_config config;
+
+	memory.info = bi;
+	memory.map = port_phys_to_virt(paddr(bi->map));
+	memory.map_entries = bi->map_bytes / bi->map_stride;
+	pool.next = paddr(bi->pool.base);
+	pool.end = paddr(bi->pool.base + bi->pool.pages * PAGE_BYTES);
+
+	/* An entry gives at most four inputs (itself and three withheld pieces); four more are
+	 * ours. */
+	list.capacity = 4 * memory.map_entries + 4;
+	memory.capacity = 2 * list.capacity + 1;
+	list.entries = boot_alloc_or_panic(list.capacity * sizeof *list.entries, "region inputs");
+	memory.regions =
+		boot_alloc_or_panic(memory.capacity * sizeof *memory.regions, "region table");
+	memory.ram = boot_alloc_or_panic(memory.capacity * sizeof *memory.ram, "RAM table");
+
+	build_ram(&list);
+	build_regions(&list, &nothing);
+	arch_paging_init(bi, memory.ram, memory.ram_count);
+
+	desc_plan_fit(memory.regions, memory.region_count, bi->descriptors.pages, &memory.plan);
+	memory.plan.start = paddr_to_pfn(paddr(bi->descriptors.base));
+	config = (struct page_config){
+		.descs = (struct page *)DESC_WINDOW_BASE,
+		.pfn_limit = DIRECT_MAP_BYTES >> PAGE_SHIFT,
+		.regions = memory.regions,
+		.region_count = memory.region_count,
+		.plan = memory.plan,
+		.boot_alloc = boot_alloc,
+	};
+	if (page_init(&kernel_pages, &config))
+		port_panic("boot pool exhausted while making the superblocks");
+
+	pool_used = close_pool();
+	build_regions(&list, &pool_used);
+	add_regions(REGION_USABLE);
+	kheap_init(&kernel_heap, &kernel_pages);
+	kernel_heap.track = cmdline_bool("track", false);
+}
+
+void memory_reclaim(void)
+{
+	uint64_t before = memory.handed_over;
+
+	if (!cmdline_bool("reclaim", true)) {
+		log_info("reclaim=off: boot services' memory stays unused (%llu pages)",
+			 (unsigned long long)region_pages(memory.regions, memory.region_count,
+							  REGION_RECLAIMABLE));
+		return;
+	}
+	add_regions(REGION_RECLAIMABLE);
+	memory.reclaimed = true;
+	log_info("reclaimed %llu pages of boot services and loader",
+		 (unsigned long long)(memory.handed_over - before));
+}
+
+/* RAM the firmware keeps: any region of its own kinds, and scraps in no region at all. */
+static uint64_t firmware_ram_pages(void)
+{
+	uint64_t in_regions = 0, firmware = 0;
+	uint64_t ram = region_pages(memory.ram, memory.ram_count, REGION_RESERVED);
+
+	for (size_t i = 0; i < memory.region_count; i++) {
+		const struct region *r = &memory.regions[i];
+		uint64_t pages =
+			region_overlap_pages(memory.ram, memory.ram_count, r->start, r->pages);
+
+		in_regions += pages;
+		if (r->kind > REGION_KERNEL)
+			firmware += pages;
+	}
+	return firmware + (ram - in_regions);
+}
+
+void memory_stats(struct memory_stats *out)
+{
+	const struct boot_info *bi = memory.info;
+	uint64_t usable = region_pages(memory.regions, memory.region_count, REGION_USABLE);
+	uint64_t reclaimable =
+		region_pages(memory.regions, memory.region_count, REGION_RECLAIMABLE);
+	struct page_stats pages;
+
+	page_stats(&kernel_pages, &pages);
+	*out = (struct memory_stats){
+		.ram_pages = region_pages(memory.ram, memory.ram_count, REGION_RESERVED),
+		.free_pages = pages.free,
+		.used_pages = pages.used,
+		.kernel_pages = region_pages(memory.regions, memory.region_count, REGION_KERNEL),
+		.metadata_pages =
+			region_pages(memory.regions, memory.region_count, REGION_METADATA),
+		.handover_pages = bi->info.pages,
+		.descriptor_pages = bi->descriptors.pages,
+		.symbol_pages = bytes_to_pages(bi->symtab_bytes + bi->strtab_bytes),
+		.unreclaimed_pages = memory.reclaimed ? 0 : reclaimable,
+	};
+	out->kernel_image_pages = bi->kernel.pages - out->symbol_pages;
+	out->pool_pages = out->metadata_pages - out->descriptor_pages;
+	out->undescribed_pages = usable + reclaimable - out->unreclaimed_pages - memory.handed_over;
+	out->firmware_pages =
+		firmware_ram_pages() + out->undescribed_pages + out->unreclaimed_pages;
+}
+
+const char *memory_check(void)
+{
+	const char *error = page_check(&kernel_pages);
+	struct memory_stats m;
+
+	if (!error)
+		error = kheap_check(&kernel_heap);
+	if (!error)
+		error = region_check(memory.regions, memory.region_count);
+	if (error)
+		return error;
+	memory_stats(&m);
+	if (m.ram_pages !=
+	    m.free_pages + m.used_pages + m.kernel_pages + m.metadata_pages + m.firmware_pages)
+		return "RAM is not free + used + kernel + metadata + firmware";
+	if (m.free_pages + m.used_pages != memory.handed_over)
+		return "the page allocator does not manage the pages it was given";
+	return NULL;
+}
+
+bool memory_firmware_entry(size_t i, struct boot_mem_desc *out)
+{
+	if (i >= memory.map_entries)
+		return false;
+	*out = *firmware_entry(i);
+	return true;
+}
+
+const struct region *memory_regions(size_t *count)
+{
+	*count = memory.region_count;
+	return memory.regions;
+}
+
+const char *memory_reserved_for(pfn_t frame)
+{
+	const struct boot_info *bi = memory.info;
+	const struct {
+		const struct boot_range *range;
+		const char *name;
+	} owners[] = {
+		{&bi->kernel, "kernel image and symbols"},
+		{&bi->info, "hand-over data"},
+		{&bi->descriptors, "page descriptor array"},
+		{&bi->pool, "boot pool: page tables, superblocks"},
+	};
+	uint64_t address = pfn_to_paddr(frame).a;
+
+	for (size_t i = 0; i < array_len(owners); i++)
+		if (address >= owners[i].range->base &&
+		    address - owners[i].range->base < owners[i].range->pages * PAGE_BYTES)
+			return owners[i].name;
+	return NULL;
+}
+
+const struct desc_plan *memory_plan(void)
+{
+	return &memory.plan;
+}

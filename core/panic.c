@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The end of the line, and the reports on the way there: panics, failed
+ * assertions, and misuse of the allocators.
+ */
+#define LOG_TAG "panic"
+#include <quire/arch.h>
+#include <quire/assert.h>
+#include <quire/console.h>
+#include <quire/format.h>
+#include <quire/log.h>
+#include <quire/memory.h>
+#include <quire/panic.h>
+#include <quire/port.h>
+#include <quire/symbols.h>
+#include <quire/thread.h>
+
+#define LOG_TAIL_LINES   8
+#define DEBUG_EXIT_PANIC 0x2a /* QEMU ends with 2 * 0x2a + 1 = 85 */
+
+bool panic_on_corruption;
+
+/* How deep in panics this CPU is: 1 the first, 2 a failure while printing it. */
+static unsigned panic_depth;
+
+void panic_begin(const char *heading)
+{
+	(void)port_irq_save();
+	panic_depth++;
+	console_force();
+	if (panic_depth > 2)
+		arch_halt(); /* not even the short form can be printed */
+	console_printf("\n\033[91m*** %s ***\033[0m\n", heading);
+}
+
+/* The counters only: walking the books could fault again when they are what broke. */
+static void print_memory_state(void)
+{
+	uint64_t managed = 0, free = 0;
+
+	for (unsigned z = 0; z < PAGE_ZONES; z++) {
+		managed += kernel_pages.zones[z].managed;
+		free += kernel_pages.zones[z].free;
+	}
+	console_printf(
+		"memory: %llu of %llu managed pages free, %llu failed requests, %llu misuses\n",
+		(unsigned long long)free, (unsigned long long)managed,
+		(unsigned long long)kernel_pages.counters.failures,
+		(unsigned long long)kernel_pages.counters.misuses);
+}
+
+static void print_log_tail(void)
+{
+	struct log_line line;
+	uint64_t last = 0;
+
+	while (log_read(last, &line))
+		last = line.sequence + 1;
+	console_printf("last log lines:\n");
+	for (uint64_t at = last > LOG_TAIL_LINES ? last - LOG_TAIL_LINES : 0; log_read(at, &line);
+	     at = line.sequence + 1)
+		console_printf("  [%s] %s: %s\n", log_level_name(line.level), line.tag, line.text);
+}
+
+noreturn_fn void panic_end(uintptr_t frame)
+{
+	struct thread *current = thread_current();
+
+	if (panic_depth == 1) {
+		if (current)
+			console_printf("thread %u (%s)\n", current->id, current->name);
+		arch_backtrace(frame);
+		print_memory_state();
+		print_log_tail();
+	}
+	console_printf("\nThe kernel has stopped. Switch the machine off or restart it.\n");
+	arch_debug_exit(DEBUG_EXIT_PANIC);
+	arch_halt();
+}
+
+void port_panic(const char *format, ...)
+{
+	char text[256];
+	va_list args;
+
+	va_start(args, format);
+	format_buffer_v(text, sizeof text, format, args);
+	va_end(args);
+	panic_begin("kernel panic");
+	console_printf("%s\n", text);
+	panic_end((uintptr_t)__builtin_frame_address(0));
+}
+
+void port_assert_failed(const char *expression, const char *file, int line)
+{
+	port_panic("assertion failed: %s (%s:%d)", expression, file, line);
+}
+
+static void report_site(const char *label, uintptr_t address)
+{
+	char name[64];
+
+	if (address)
+		log_error("  %-12s %s", label, symbol_format(name, address));
+}
+
+void port_misuse(const struct misuse *m)
+{
+	log_error("%s: %s of 0x%llx refused", m->allocator, m->what,
+		  (unsigned long long)m->address);
+	if (m->object)
+		log_error("  %-12s 0x%llx, %llu bytes%s%s", "object", (unsigned long long)m->object,
+			  (unsigned long long)m->bytes, m->cache ? ", class " : "",
+			  m->cache ? m->cache : "");
+	report_site("caller", m->caller);
+	report_site("allocated by", m->allocated_by);
+	report_site("freed by", m->freed_by);
+	if (panic_on_corruption)
+		port_panic("%s: %s of 0x%llx (panic_on_corruption=1)", m->allocator, m->what,
+			   (unsigned long long)m->address);
+}

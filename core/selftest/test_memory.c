@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* Self tests of the page allocator and kmalloc, in the machine's own memory. */
+#include <quire/arch.h>
+#include <quire/kmalloc.h>
+#include <quire/memory.h>
+#include <quire/port.h>
+#include <quire/selftest.h>
+#include <quire/string.h>
+
+static void *frame_bytes(pfn_t frame)
+{
+	return port_phys_to_virt(pfn_to_paddr(frame));
+}
+
+/* Impossible requests fail at once and take nothing. */
+SELFTEST(bounds)
+{
+	void *overflow = kmalloc_array(SIZE_MAX / 2, 3);
+	void *huge = kmalloc(SIZE_MAX - 4096);
+	void *zero = kmalloc(0);
+	pfn_t order = page_alloc(&kernel_pages, PAGE_ORDER_MAX + 1, PAGE_ANY);
+
+	expect(!overflow, "kmalloc_array let a product overflow");
+	expect(!huge, "kmalloc served nearly all of the address space");
+	expect(pfn_is_none(order), "page_alloc served an order past the last");
+	expect(zero, "kmalloc(0) gave nothing");
+	kfree(zero);
+	kfree(NULL);
+	return NULL;
+}
+
+/* One block of every order that this machine can serve: aligned, RAM, writable from end to end. */
+SELFTEST(pages)
+{
+	for (unsigned order = 0; order <= PAGE_ORDER_MAX; order++) {
+		uint64_t pages = (uint64_t)1 << order;
+		pfn_t head = page_alloc(&kernel_pages, order, PAGE_ANY);
+		uint64_t *first, *last;
+
+		if (pfn_is_none(head)) {
+			expect(order > PAGEBLOCK_SHIFT, "no free pageblock");
+			break;
+		}
+		expect((head.n & (pages - 1)) == 0, "a block is not aligned to its size");
+		first = frame_bytes(head);
+		last = frame_bytes(pfn_add(head, pages - 1));
+		*first = order;
+		last[PAGE_BYTES / sizeof *last - 1] = ~(uint64_t)order;
+		expect(*first == order, "memory does not hold what was written");
+		page_free(&kernel_pages, head, order);
+	}
+	for (unsigned flags = PAGE_BELOW_4G; flags <= PAGE_BELOW_1M; flags <<= 1) {
+		pfn_t low = page_alloc(&kernel_pages, 0, flags | PAGE_ZEROED);
+		uint64_t limit = flags == PAGE_BELOW_4G ? (uint64_t)1 << 20 : 256;
+
+		expect(!pfn_is_none(low), "no page in a low zone");
+		expect(low.n != 0 && low.n < limit, "a low page lies too high");
+		expect(*(uint64_t *)frame_bytes(low) == 0, "PAGE_ZEROED did not clear");
+		page_free(&kernel_pages, low, 0);
+	}
+	return NULL;
+}
+
+/* Any frame number can be looked up, RAM or not. */
+SELFTEST(descriptors)
+{
+	static const uint64_t frames[] = {
+		0, 1, 0xa0, 0xfee00, (uint64_t)1 << 28, (DIRECT_MAP_BYTES >> PAGE_SHIFT) - 1};
+
+	for (size_t i = 0; i < array_len(frames); i++) {
+		enum page_state state = page_state(page_desc(&kernel_pages, pfn(frames[i])));
+
+		expect(state <= PAGE_RESERVED, "a descriptor outside RAM reads as nonsense");
+	}
+	expect(page_state(page_desc(&kernel_pages, pfn(0))) != PAGE_HEAD, "page 0 was handed out");
+	return NULL;
+}
+
+#define SIZES_TRIED 9000
+
+/* Every small size and some large ones: aligned, big enough, zeroed when asked for. */
+SELFTEST(kmalloc)
+{
+	for (size_t bytes = 1; bytes < SIZES_TRIED; bytes += bytes < 300 ? 1 : 97) {
+		unsigned char *p = kzalloc(bytes);
+
+		expect(p, "out of memory");
+		expect(((uintptr_t)p & (bytes >= 16 ? 15 : 7)) == 0, "an object is not aligned");
+		expect(kmalloc_size(p) >= bytes, "an object is too small");
+		for (size_t i = 0; i < bytes; i++)
+			expect(p[i] == 0, "kzalloc did not clear");
+		memset(p, 0xa5, bytes);
+		kfree(p);
+	}
+	for (size_t align = 16; align <= 65536; align *= 2) {
+		void *p = kmalloc_aligned(align + 8, align);
+
+		expect(p && ((uintptr_t)p & (align - 1)) == 0, "kmalloc_aligned is not");
+		kfree(p);
+	}
+	return NULL;
+}
+
+#define STRESS_SLOTS 1024
+#define STRESS_STEPS 20000
+
+struct stress_slot {
+	unsigned char *object;
+	size_t bytes;
+	unsigned char fill;
+};
+
+/* Random sizes in random slots; each object holds a pattern that nobody may disturb. */
+static const char *stress_steps(struct stress_slot *slots)
+{
+	unsigned long random = 42;
+
+	for (unsigned step = 0; step < STRESS_STEPS; step++) {
+		struct stress_slot *s = &slots[selftest_random(&random) % STRESS_SLOTS];
+
+		if (s->object) {
+			expect(s->object[0] == s->fill && s->object[s->bytes - 1] == s->fill,
+			       "an object was overwritten");
+			kfree(s->object);
+			s->object = NULL;
+			continue;
+		}
+		s->bytes = 1 + selftest_random(&random) % (step % 64 ? 1024 : 100000);
+		s->fill = (unsigned char)step;
+		s->object = kmalloc(s->bytes);
+		expect(s->object, "out of memory");
+		s->object[0] = s->object[s->bytes - 1] = s->fill;
+	}
+	return NULL;
+}
+
+SELFTEST(stress)
+{
+	struct stress_slot *slots = kcalloc(STRESS_SLOTS, sizeof *slots);
+	const char *error;
+
+	expect(slots, "out of memory");
+	error = stress_steps(slots);
+	for (size_t i = 0; i < STRESS_SLOTS; i++)
+		kfree(slots[i].object);
+	kfree(slots);
+	return error;
+}
+
+/* Wrong frees are refused and counted; the heap goes on. Reports appear in the log: they are the test. */
+SELFTEST(misuse)
+{
+	uint64_t refused = kernel_heap.misuses, pages = kernel_pages.counters.misuses;
+	char *keep = kmalloc(100), *p = kmalloc(100);
+	pfn_t frame = page_alloc(&kernel_pages, 0, PAGE_ANY);
+	int local;
+
+	expect(keep && p && !pfn_is_none(frame), "out of memory");
+	kfree(p + 1);
+	kfree(&local);
+	kfree(p);
+	kfree(p);
+	expect(kernel_heap.misuses == refused + 3, "kmalloc did not refuse each wrong free");
+	kfree(keep);
+	page_free(&kernel_pages, frame, 1);
+	page_free(&kernel_pages, frame, 0);
+	page_free(&kernel_pages, frame, 0);
+	expect(kernel_pages.counters.misuses == pages + 2, "wrong page frees were not refused");
+	return NULL;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests that run inside the kernel, on the real allocators and threads, from
+ * the shell's `test`. Each leaves every counter as it found it; selftest_run()
+ * verifies that, and runs all validators, after each.
+ */
+#ifndef QUIRE_SELFTEST_H
+#define QUIRE_SELFTEST_H
+
+#include <quire/compiler.h>
+
+struct selftest {
+	const char *name;
+	const char *(*run)(void); /* NULL when all is well, else static text */
+};
+
+#define SELFTEST(ident)                                                                            \
+	static const char *selftest_##ident(void);                                                 \
+	static const struct selftest selftest_entry_##ident = {#ident, selftest_##ident};          \
+	static const struct selftest *const selftest_ref_##ident                                   \
+		__attribute__((used, section("selftests"))) = &selftest_entry_##ident;             \
+	static const char *selftest_##ident(void)
+
+/* End the test with a message when `condition` does not hold. */
+#define expect(condition, message)                                                                 \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			return message;                                                            \
+	} while (0)
+
+/* The i-th test, in link order; NULL past the end. */
+const struct selftest *selftest_at(unsigned long i);
+
+/* Run one, then the validators, then compare the counters. Context: threads. */
+const char *selftest_run(const struct selftest *t);
+
+/* A repeatable random sequence for tests. */
+static inline unsigned long selftest_random(unsigned long *state)
+{
+	unsigned long z = (*state += 0x9e3779b97f4a7c15ul);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ul;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebul;
+	return z ^ (z >> 31);
+}
+
+#endif
