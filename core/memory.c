@@ -25,6 +25,10 @@
 #include <quire/memory.h>
 #include <quire/port.h>
 #include <quire/string.h>
+#include <quire/thread.h>
+#include <quire/time.h>
+
+#define TRIM_PERIOD_NS 100000000ull
 
 struct page_allocator kernel_pages;
 struct kheap kernel_heap;
@@ -319,6 +323,18 @@ const char *memory_check(void)
 	if (m.free_pages + m.used_pages != memory.handed_over)
 		return "the page allocator does not manage the pages it was given";
 	return NULL;
+}
+
+/* The idle thread's housekeeping: slabs kept against ping-pong go back when nobody needs them. */
+void port_idle_work(void)
+{
+	static uint64_t next_ns;
+	uint64_t now = time_ns();
+
+	if (now < next_ns)
+		return;
+	next_ns = now + TRIM_PERIOD_NS;
+	(void)kheap_trim(&kernel_heap);
 }
 
 bool memory_firmware_entry(size_t i, struct boot_mem_desc *out)
