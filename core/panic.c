@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The end of the line, and the reports on the way there: panics, failed
- * assertions, and misuse of the allocators.
+ * The end of the line: panics and failed assertions. Takes no lock and no
+ * memory; what it prints stops short where printing itself fails.
  */
-#define LOG_TAG "panic"
 #include <quire/arch.h>
 #include <quire/assert.h>
 #include <quire/console.h>
@@ -12,13 +11,10 @@
 #include <quire/memory.h>
 #include <quire/panic.h>
 #include <quire/port.h>
-#include <quire/symbols.h>
 #include <quire/thread.h>
 
 #define LOG_TAIL_LINES   8
 #define DEBUG_EXIT_PANIC 0x2a /* QEMU ends with 2 * 0x2a + 1 = 85 */
-
-bool panic_on_corruption;
 
 /* How deep in panics this CPU is: 1 the first, 2 a failure while printing it. */
 static unsigned panic_depth;
@@ -94,28 +90,4 @@ void port_panic(const char *format, ...)
 void port_assert_failed(const char *expression, const char *file, int line)
 {
 	port_panic("assertion failed: %s (%s:%d)", expression, file, line);
-}
-
-static void report_site(const char *label, uintptr_t address)
-{
-	char name[64];
-
-	if (address)
-		log_error("  %-12s %s", label, symbol_format(name, address));
-}
-
-void port_misuse(const struct misuse *m)
-{
-	log_error("%s: %s of 0x%llx refused", m->allocator, m->what,
-		  (unsigned long long)m->address);
-	if (m->object)
-		log_error("  %-12s 0x%llx, %llu bytes%s%s", "object", (unsigned long long)m->object,
-			  (unsigned long long)m->bytes, m->cache ? ", class " : "",
-			  m->cache ? m->cache : "");
-	report_site("caller", m->caller);
-	report_site("allocated by", m->allocated_by);
-	report_site("freed by", m->freed_by);
-	if (panic_on_corruption)
-		port_panic("%s: %s of 0x%llx (panic_on_corruption=1)", m->allocator, m->what,
-			   (unsigned long long)m->address);
 }
