@@ -98,6 +98,8 @@ static void print_page(const struct address_about *a)
 		shell_printf("free\n");
 	else if (p->state == PAGE_NONE || p->state == PAGE_RESERVED)
 		shell_printf("reserved: in a managed pageblock, but never handed out\n");
+	else if (p->state == PAGE_SLAB)
+		shell_printf("of the slab above\n");
 	else
 		shell_printf("%s%s of %s (%llu pages) from pfn 0x%llx\n",
 			     p->tail ? "inside a " : "", state_names[p->state],
