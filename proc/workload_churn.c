@@ -65,7 +65,8 @@ static bool take_pages(struct slot *s, uint64_t random)
 
 static void take(struct slot *s, uint64_t random, struct workload_info *info)
 {
-	bool ok = random >> 60 ? take_object(s, random) : take_pages(s, random);
+	/* Whole pages one time in eight. */
+	bool ok = random >> 61 ? take_object(s, random) : take_pages(s, random);
 
 	if (!ok) {
 		workload_count(&info->refusals, 1);

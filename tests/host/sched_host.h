@@ -31,6 +31,10 @@ void host_heap_reset(void); /* frees every object still live */
 extern uint64_t host_clock_ns;
 extern uint64_t host_idle_rounds; /* how often the idle thread halted */
 
+/* Every n-th look at the clock with interrupts on is interrupted by a tick; 0: none is. For code
+ * that computes and cannot call host_tick(). */
+extern unsigned host_tick_every;
+
 /* The scheduler from scratch, the caller being the boot thread. */
 void host_sched_begin(void);
 /* Everything but idle and reaper must be gone, and their memory is freed. */

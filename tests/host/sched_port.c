@@ -32,6 +32,7 @@ struct host_context {
 
 uint64_t host_clock_ns;
 uint64_t host_idle_rounds;
+unsigned host_tick_every;
 
 static struct host_context *arriving; /* the context being switched to */
 static const void *current_stack;
@@ -123,6 +124,10 @@ void port_irq_enable(void)
 
 uint64_t port_now_ns(void)
 {
+	static unsigned looks;
+
+	if (host_tick_every && host_irq_on && ++looks % host_tick_every == 0)
+		host_tick();
 	return host_clock_ns;
 }
 
@@ -176,6 +181,7 @@ void host_sched_begin(void)
 	find_own_stack();
 	host_clock_ns = 0;
 	host_idle_rounds = 0;
+	host_tick_every = 0;
 	host_irq_on = true;
 	host_fail_after = -1;
 	if (sched_init())
