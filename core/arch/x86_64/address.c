@@ -72,7 +72,9 @@ const char *address_describe(char *buffer, size_t size, vaddr_t address)
 	if (a < PAGE_BYTES)
 		return "null page: a NULL pointer, or a field of one";
 	if (a < DIRECT_MAP_BASE)
-		return a >> 47 ? "not a canonical address" : "user half; nothing is mapped there";
+		return a >> 47     ? "not a canonical address"
+		       : m.present ? "user half, a user's page"
+				   : "user half, nothing is mapped there";
 	if (a - DIRECT_MAP_BASE < DIRECT_MAP_BYTES) {
 		format_buffer(buffer, size, "direct map of physical 0x%llx%s",
 			      (ull)(a - DIRECT_MAP_BASE), m.present ? "" : ", where no RAM is");

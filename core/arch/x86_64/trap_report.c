@@ -63,12 +63,15 @@ static void print_page_fault(const struct trap_frame *f, vaddr_t address)
 			  : f->error & PF_PRESENT ? "not permitted"
 						  : "not mapped";
 	struct arch_mapping m;
-	char where[96];
+	char where[112];
 
 	console_printf("  tried to %s 0x%016llx in %s mode: %s\n", access, (ull)address.a,
 		       f->error & PF_USER ? "user" : "supervisor", why);
 	console_printf("  address: %s\n", address_describe(where, sizeof where, address));
 	arch_lookup(address, &m);
+	if (m.present && m.user && !(f->error & PF_USER))
+		console_printf("  the kernel must not touch user pages (%s)\n",
+			       f->error & PF_FETCH ? "SMEP" : "SMAP");
 	if (m.present)
 		console_printf("  mapping: physical 0x%llx, %s, %s, %s\n", (ull)m.physical.a,
 			       m.writable ? "writable" : "read-only",
@@ -141,7 +144,7 @@ static bool is_stack_overflow(const struct trap_frame *f)
 	       (f->vector == VECTOR_DOUBLE_FAULT && address_in_current_guard((vaddr_t){f->rsp}));
 }
 
-void trap_report(const struct trap_frame *f)
+static void print_details(const struct trap_frame *f)
 {
 	console_printf("  vector %llu, error code 0x%llx, CPU %u, thread %s\n", (ull)f->vector,
 		       (ull)f->error, port_cpu(), current_thread_name());
@@ -149,8 +152,14 @@ void trap_report(const struct trap_frame *f)
 	if (f->vector == VECTOR_MACHINE_CHECK)
 		print_machine_check();
 	print_registers(f);
-	if (f->vector == VECTOR_BREAKPOINT)
-		console_printf("  breakpoint: going on\n");
+}
+
+void trap_report(const struct trap_frame *f)
+{
+	console_printf("\n*** %s ***\n", trap_name(f->vector));
+	print_details(f);
+	arch_backtrace(f->rbp);
+	console_printf("  going on\n");
 }
 
 void trap_report_fatal(const struct trap_frame *f)
@@ -173,6 +182,6 @@ void trap_report_fatal(const struct trap_frame *f)
 	else
 		format_buffer(heading, sizeof heading, "%s", trap_name(f->vector));
 	panic_begin(heading);
-	trap_report(f);
+	print_details(f);
 	panic_end(f->rbp);
 }
