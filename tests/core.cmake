@@ -19,3 +19,8 @@ foreach(test test_psf test_fbcon)
 	target_include_directories(${test} PRIVATE ${PROJECT_BINARY_DIR}/core/fonts)
 	add_dependencies(${test} fonts)
 endforeach()
+# The CPU's and the platform's pure parts.
+quire_host_test(test_acpi SOURCES tests/unit/test_acpi.c core/acpi.c)
+quire_host_test(test_scancode SOURCES tests/unit/test_scancode.c core/arch/x86_64/scancode.c)
+quire_host_test(test_span SOURCES tests/unit/test_span.c)
+quire_host_test(test_time SOURCES tests/unit/test_time.c core/time.c)
