@@ -10,6 +10,8 @@
 #include "loader.h"
 #include <quire/assert.h>
 
+#define READING_US 4000000u /* time to read a sentence */
+
 EFI_STATUS EFIAPI efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *system);
 
 static EFI_STATUS (*const stages[])(struct loader *) = {
@@ -68,5 +70,8 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *system)
 	for (size_t i = 0; i < array_len(stages) && !EFI_ERROR(status); i++)
 		status = stages[i](l);
 	say("gave back %llu pages; returning to the firmware", memory_give_back_all(l));
+	/* Many firmwares draw their menu over it at once. A failure asked for needs no reader. */
+	if (!l->config.fail[0])
+		l->boot->Stall(READING_US);
 	return status;
 }

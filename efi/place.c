@@ -79,12 +79,12 @@ static EFI_STATUS array_take(struct loader *l, struct planning *p)
 		}
 		/* A large machine has thousands of places, and a console is slow. */
 		if (l->info.refused_places++ < REFUSALS_TOLD)
-			say("the firmware refuses 0x%llx for the descriptor array (%s); trying the "
+			say("the firmware refused 0x%llx for the descriptor array (%s); trying the "
 			    "next place",
 			    base, status_name(status));
 		if (desc_plan_next(p->regions, p->region_count, &p->plan))
 			return loader_fail(status,
-					   "the firmware refuses all %u places for the descriptor "
+					   "the firmware refused all %u places for the descriptor "
 					   "array, %llu pages",
 					   l->info.refused_places, p->plan.pages);
 	}

@@ -5,6 +5,7 @@
  * Invariant of every writer: used < size, and out[used] is the NUL.
  */
 #include "text.h"
+#include <quire/utf8.h>
 
 struct writer {
 	char *out;
@@ -29,31 +30,11 @@ static bool put(struct writer *w, const char *bytes, size_t count)
 	return true;
 }
 
-/* RFC 3629: 7, 11, 16 or 21 bits in one to four bytes. */
 static bool put_code_point(struct writer *w, uint32_t c)
 {
-	char b[4];
+	char bytes[4];
 
-	if (c < 0x80) {
-		b[0] = (char)c;
-		return put(w, b, 1);
-	}
-	if (c < 0x800) {
-		b[0] = (char)(0xc0 | c >> 6);
-		b[1] = (char)(0x80 | (c & 0x3f));
-		return put(w, b, 2);
-	}
-	if (c < 0x10000) {
-		b[0] = (char)(0xe0 | c >> 12);
-		b[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		b[2] = (char)(0x80 | (c & 0x3f));
-		return put(w, b, 3);
-	}
-	b[0] = (char)(0xf0 | c >> 18);
-	b[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	b[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	b[3] = (char)(0x80 | (c & 0x3f));
-	return put(w, b, 4);
+	return put(w, bytes, utf8_encode(c, bytes));
 }
 
 static bool is_high_surrogate(uint32_t u)
@@ -82,10 +63,10 @@ static uint32_t next_code_point(const void *in, size_t units, size_t *i)
 	if (!is_high_surrogate(u) && !is_low_surrogate(u))
 		return u;
 	if (is_low_surrogate(u) || *i >= units)
-		return 0xfffd;
+		return UTF8_REPLACEMENT;
 	v = unit(in, *i);
 	if (!is_low_surrogate(v))
-		return 0xfffd;
+		return UTF8_REPLACEMENT;
 	(*i)++;
 	return 0x10000 + ((u - 0xd800) << 10) + (v - 0xdc00);
 }
@@ -119,7 +100,7 @@ static size_t ucs2_length(const void *in, size_t units)
 	while (i < units && unit(in, i)) {
 		uint32_t c = next_code_point(in, units, &i);
 
-		if (!is_printable(c) || c == 0xfffd || c == 0xfffe || c == 0xffff)
+		if (!is_printable(c) || c == UTF8_REPLACEMENT || c == 0xfffe || c == 0xffff)
 			return 0;
 	}
 	return i;

@@ -1,7 +1,7 @@
 # The loader: its pure parts and its dealings with a pretended firmware on the host, the files it is
 # delivered in, and every way it can fail in a real (virtual) firmware.
 quire_host_test(test_config SOURCES tests/unit/test_config.c efi/config.c)
-quire_host_test(test_text SOURCES tests/unit/test_text.c efi/text.c)
+quire_host_test(test_text SOURCES tests/unit/test_text.c efi/text.c core/lib/utf8.c)
 target_compile_options(test_text PRIVATE -fshort-wchar)
 quire_host_test(test_elf SOURCES tests/unit/test_elf.c efi/elf.c)
 quire_host_test(test_efi_paging SOURCES tests/unit/test_efi_paging.c efi/x86_64/paging.c)
@@ -11,12 +11,12 @@ quire_host_test(test_efi_paging SOURCES tests/unit/test_efi_paging.c efi/x86_64/
 set(QUIRE_EFI_HOST_FLAGS -fshort-wchar -Wno-format -DGNU_EFI_USE_MS_ABI
 	-isystem/usr/include/efi -isystem/usr/include/efi/${QUIRE_ARCH})
 quire_host_test(test_loader FLAGS ${QUIRE_EFI_HOST_FLAGS} SOURCES tests/unit/test_loader.c tests/host/firmware.c
-	efi/console.c efi/memory.c efi/map.c efi/place.c efi/handover.c efi/graphics.c efi/text.c
+	efi/console.c efi/memory.c efi/map.c efi/place.c efi/handover.c efi/graphics.c efi/text.c core/lib/utf8.c
 	alloc/region.c alloc/memmap.c alloc/desc_plan.c alloc/boot_pool.c)
 quire_host_test(test_graphics FLAGS ${QUIRE_EFI_HOST_FLAGS} SOURCES tests/unit/test_graphics.c tests/host/firmware.c
-	efi/console.c efi/graphics.c efi/text.c)
+	efi/console.c efi/graphics.c efi/text.c core/lib/utf8.c)
 quire_host_test(test_options FLAGS ${QUIRE_EFI_HOST_FLAGS} SOURCES tests/unit/test_options.c tests/host/firmware.c
-	efi/console.c efi/options.c efi/config.c efi/text.c)
+	efi/console.c efi/options.c efi/config.c efi/text.c core/lib/utf8.c)
 
 add_executable(fuzz_config EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_config.c ${PROJECT_SOURCE_DIR}/efi/config.c)
 target_compile_options(fuzz_config PRIVATE ${QUIRE_HOST_TEST_FLAGS} -fsanitize=fuzzer)

@@ -31,9 +31,9 @@ FAILURES = [
     ("fail=scratch", NO_MEMORY.format("a copy of the firmware's memory map")),
     ("fail=plan", r"no usable region holds the descriptor array, \d+ pages "
                   r"\(EFI_OUT_OF_RESOURCES\)"),
-    ("refuse=99999999", r"the firmware refuses all \d+ places for the descriptor array, \d+ pages "
+    ("refuse=99999999", r"the firmware refused all \d+ places for the descriptor array, \d+ pages "
                         r"\(EFI_NOT_FOUND\)"),
-    ("fail=descriptors", r"the firmware refuses all \d+ places for the descriptor array, \d+ pages "
+    ("fail=descriptors", r"the firmware refused all \d+ places for the descriptor array, \d+ pages "
                          r"\(EFI_OUT_OF_RESOURCES\)"),
     ("fail=pool", NO_MEMORY.format("the boot pool")),
     ("fail=elf", r"the kernel in this file is damaged: too short \(EFI_LOAD_ERROR\)"),
@@ -97,7 +97,7 @@ def test_every_failure_returns_to_the_firmware(tmp_path):
             assert not re.search(r"gave back 0 pages", said), said
     last = run_of(text, len(FAILURES))
     assert re.search(r"quire\.cfg line 3 ignored: no '='", last), last
-    assert re.search(r"refuses 0x100000 for the descriptor array \(EFI_NOT_FOUND\)", last), last
+    assert re.search(r"refused 0x100000 for the descriptor array \(EFI_NOT_FOUND\)", last), last
     assert re.search(r"descriptor array: \d+ pages at 0x(?!100000$)[0-9a-f]+$", last, re.M), last
 
 

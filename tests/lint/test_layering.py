@@ -39,6 +39,12 @@ def is_cpu_file(path):
             or path.startswith("tests/"))
 
 
+def is_firmware_file(path):
+    """May know the firmware: the loader, and its tests against a pretended one."""
+    return path.startswith("efi/") or re.match(
+        r"tests/(host/firmware|unit/test_(loader|graphics|options))\.[ch]$", path)
+
+
 def contracts_for(path):
     """The headers <quire/...> a file may include; None for all."""
     top = path.split("/")[0]
@@ -89,7 +95,7 @@ def layering_problems(path, text):
         for match in CPU_WORDS.finditer(code):
             found.append(f"{path}:{tree.line_of(code, match.start())}: '{match[0]}' belongs in "
                          "core/arch/ or efi/x86_64/")
-    if not path.startswith("efi/"):
+    if not is_firmware_file(path):
         for match in FIRMWARE_WORDS.finditer(code):
             found.append(f"{path}:{tree.line_of(code, match.start())}: '{match[0]}' is the "
                          "firmware's and stays in efi/")

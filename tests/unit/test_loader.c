@@ -146,7 +146,7 @@ static void goes_on_to_the_next_place(void **state)
 	assert_true(loader.memory[MEMORY_DESCRIPTORS].base > 0x100000);
 	assert_int_equal(loader.memory[MEMORY_DESCRIPTORS].pages, 64);
 	assert_int_equal(loader.info.refused_places, 1);
-	assert_said("the firmware refuses 0x100000 for the descriptor array (EFI_NOT_FOUND); "
+	assert_said("the firmware refused 0x100000 for the descriptor array (EFI_NOT_FOUND); "
 		    "trying the next place");
 	assert_nothing_held();
 }
