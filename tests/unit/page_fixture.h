@@ -19,11 +19,11 @@
 #define MIB 256u    /* pages */
 #define GIB 262144u /* pages */
 
-static struct page_allocator pages;
+static struct page_allocator pa;
 
 static inline void page_verify(void)
 {
-	const char *wrong = page_check(&pages);
+	const char *wrong = page_check(&pa);
 
 	if (wrong)
 		fail_msg("page_check: %s", wrong);
@@ -34,7 +34,7 @@ static inline void page_setup(uint64_t start, uint64_t count)
 {
 	const struct region ram[] = {{pfn(start), count, REGION_USABLE}};
 
-	host_pages_init(&pages, ram, 1);
+	host_pages_init(&pa, ram, 1);
 	host_misuse_reset();
 	page_verify();
 }
@@ -43,7 +43,7 @@ static inline struct page_stats page_figures(void)
 {
 	struct page_stats stats;
 
-	page_stats(&pages, &stats);
+	page_stats(&pa, &stats);
 	return stats;
 }
 
@@ -51,7 +51,7 @@ static inline struct page_about page_facts(uint64_t frame)
 {
 	struct page_about about;
 
-	page_about(&pages, pfn(frame), &about);
+	page_about(&pa, pfn(frame), &about);
 	return about;
 }
 

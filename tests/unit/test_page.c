@@ -7,13 +7,13 @@ static void test_every_order_pairs(void **state)
 	(void)state;
 	page_setup(1 * GIB, 3 * GIB);
 	for (unsigned order = 0; order <= PAGE_ORDER_MAX; order++) {
-		uint64_t before = page_free_pages(&pages);
-		pfn_t f = page_alloc(&pages, order, PAGE_ANY);
+		uint64_t before = page_free_pages(&pa);
+		pfn_t f = page_alloc(&pa, order, PAGE_ANY);
 		struct page_about about;
 
 		assert_false(pfn_is_none(f));
 		assert_int_equal(f.n % ((uint64_t)1 << order), 0);
-		assert_int_equal(page_free_pages(&pages), before - ((uint64_t)1 << order));
+		assert_int_equal(page_free_pages(&pa), before - ((uint64_t)1 << order));
 		page_verify();
 		about = page_facts(f.n + ((uint64_t)1 << order) - 1);
 		assert_int_equal(about.head.n, f.n);
@@ -21,8 +21,8 @@ static void test_every_order_pairs(void **state)
 		assert_int_equal(about.order, order);
 		assert_int_equal(about.references, 1);
 		assert_int_equal(about.tail, order > 0);
-		page_free(&pages, f, order);
-		assert_int_equal(page_free_pages(&pages), before);
+		page_free(&pa, f, order);
+		assert_int_equal(page_free_pages(&pa), before);
 		page_verify();
 	}
 	assert_int_equal(host_misuses, 0);
@@ -32,9 +32,9 @@ static void test_orders_beyond_the_largest(void **state)
 {
 	(void)state;
 	page_setup(GIB, 2 * GIB);
-	assert_true(pfn_is_none(page_alloc(&pages, PAGE_ORDER_MAX + 1, PAGE_ANY)));
-	assert_true(pfn_is_none(page_alloc(&pages, 64, PAGE_ANY)));
-	assert_true(pfn_is_none(page_alloc(&pages, ~0u, PAGE_ANY)));
+	assert_true(pfn_is_none(page_alloc(&pa, PAGE_ORDER_MAX + 1, PAGE_ANY)));
+	assert_true(pfn_is_none(page_alloc(&pa, 64, PAGE_ANY)));
+	assert_true(pfn_is_none(page_alloc(&pa, ~0u, PAGE_ANY)));
 	assert_int_equal(page_figures().counters.failures, 3);
 	page_verify();
 }
@@ -50,7 +50,7 @@ static void exhaust(unsigned order, uint64_t ram_start, uint64_t ram)
 	page_setup(ram_start, ram);
 	first = page_figures();
 	for (;;) {
-		pfn_t f = page_alloc(&pages, order, PAGE_ANY);
+		pfn_t f = page_alloc(&pa, order, PAGE_ANY);
 
 		if (pfn_is_none(f))
 			break;
@@ -63,14 +63,14 @@ static void exhaust(unsigned order, uint64_t ram_start, uint64_t ram)
 	page_verify();
 	assert_int_equal(count, ram / size);
 	for (uint64_t i = 0; i < count; i += 2)
-		page_free(&pages, got[i], order);
+		page_free(&pa, got[i], order);
 	page_verify();
 	for (uint64_t i = 1; i < count; i += 2)
-		page_free(&pages, got[i], order);
+		page_free(&pa, got[i], order);
 	page_verify();
 	assert_memory_equal(page_figures().free_blocks, first.free_blocks,
 			    sizeof first.free_blocks);
-	assert_int_equal(page_free_pages(&pages), ram);
+	assert_int_equal(page_free_pages(&pa), ram);
 	assert_int_equal(host_misuses, 0);
 	free(seen);
 	free(got);
@@ -95,29 +95,29 @@ static void test_zones(void **state)
 	pfn_t f;
 
 	(void)state;
-	host_pages_init(&pages, ram, array_len(ram));
+	host_pages_init(&pa, ram, array_len(ram));
 	page_verify();
 	assert_int_equal(page_figures().zone[PAGE_ZONE_LOW].managed, 159 + 256);
 	assert_int_equal(page_figures().zone[PAGE_ZONE_DMA32].managed, 2 * 512);
 	assert_int_equal(page_figures().zone[PAGE_ZONE_NORMAL].managed, 512);
 
-	f = page_alloc(&pages, 3, PAGE_ANY);
+	f = page_alloc(&pa, 3, PAGE_ANY);
 	assert_true(f.n >= 4 * (uint64_t)GIB);
-	f = page_alloc(&pages, 3, PAGE_BELOW_4G);
+	f = page_alloc(&pa, 3, PAGE_BELOW_4G);
 	assert_true(f.n >= 512 && f.n < 4 * (uint64_t)GIB);
-	f = page_alloc(&pages, 3, PAGE_BELOW_1M);
+	f = page_alloc(&pa, 3, PAGE_BELOW_1M);
 	assert_true(f.n < 160);
 	assert_int_equal(page_facts(f.n).zone, PAGE_ZONE_LOW);
 	/* No fallback upwards, and nothing that large below 1 MiB. */
-	assert_true(pfn_is_none(page_alloc(&pages, 8, PAGE_BELOW_1M)));
-	assert_true(pfn_is_none(page_alloc(&pages, 9, PAGE_BELOW_1M)));
+	assert_true(pfn_is_none(page_alloc(&pa, 8, PAGE_BELOW_1M)));
+	assert_true(pfn_is_none(page_alloc(&pa, 9, PAGE_BELOW_1M)));
 	page_verify();
 
 	/* Everyone else: the rest first, pageblock 0 last, its upper half before its lower. */
-	for (uint64_t n = page_free_pages(&pages), low = 0; n; n--) {
+	for (uint64_t n = page_free_pages(&pa), low = 0; n; n--) {
 		const struct page_stats s = page_figures();
 
-		f = page_alloc(&pages, 0, PAGE_ANY);
+		f = page_alloc(&pa, 0, PAGE_ANY);
 		assert_false(pfn_is_none(f));
 		if (s.zone[PAGE_ZONE_NORMAL].free)
 			assert_true(f.n >= 4 * (uint64_t)GIB);
@@ -126,10 +126,10 @@ static void test_zones(void **state)
 		else
 			assert_true(low++ < 256 ? f.n >= 256 : f.n < 160);
 	}
-	assert_true(pfn_is_none(page_alloc(&pages, 0, PAGE_ANY)));
-	assert_true(pfn_is_none(page_alloc(&pages, 0, PAGE_BELOW_4G)));
-	assert_true(pfn_is_none(page_alloc(&pages, 0, PAGE_BELOW_1M)));
-	assert_int_equal(page_free_pages(&pages), 0);
+	assert_true(pfn_is_none(page_alloc(&pa, 0, PAGE_ANY)));
+	assert_true(pfn_is_none(page_alloc(&pa, 0, PAGE_BELOW_4G)));
+	assert_true(pfn_is_none(page_alloc(&pa, 0, PAGE_BELOW_1M)));
+	assert_int_equal(page_free_pages(&pa), 0);
 	page_verify();
 }
 
@@ -141,29 +141,29 @@ static void test_zeroed(void **state)
 
 	(void)state;
 	host_ram_init(1536 * PAGE_BYTES);
-	host_pages_init(&pages, ram, 1);
+	host_pages_init(&pa, ram, 1);
 	memset(port_phys_to_virt(paddr(512 * PAGE_BYTES)), 0xee, 1024 * PAGE_BYTES);
-	f = page_alloc(&pages, 2, PAGE_ZEROED);
+	f = page_alloc(&pa, 2, PAGE_ZEROED);
 	p = port_phys_to_virt(pfn_to_paddr(f));
 	for (size_t i = 0; i < 4 * PAGE_BYTES; i++)
 		assert_int_equal(p[i], 0);
 	assert_int_equal((unsigned char)p[4 * PAGE_BYTES], 0xee);
-	f = page_alloc_run(&pages, 3, PAGE_ZEROED);
+	f = page_alloc_run(&pa, 3, PAGE_ZEROED);
 	p = port_phys_to_virt(pfn_to_paddr(f));
 	for (size_t i = 0; i < 3 * PAGE_BYTES; i++)
 		assert_int_equal(p[i], 0);
 	assert_int_equal((unsigned char)p[3 * PAGE_BYTES], 0xee);
-	assert_int_equal(page_alloc_bulk(&pages, many, 5, PAGE_ZEROED), 5);
+	assert_int_equal(page_alloc_bulk(&pa, many, 5, PAGE_ZEROED), 5);
 	for (size_t i = 0; i < 5; i++) {
 		p = port_phys_to_virt(pfn_to_paddr(many[i]));
 		assert_int_equal(p[0], 0);
 		assert_int_equal(p[PAGE_BYTES - 1], 0);
 	}
 	/* Free frames are never written to. */
-	page_free(&pages, many[0], 0);
+	page_free(&pa, many[0], 0);
 	p = port_phys_to_virt(pfn_to_paddr(many[0]));
 	memset(p, 0x77, PAGE_BYTES);
-	f = page_alloc(&pages, 0, PAGE_ANY);
+	f = page_alloc(&pa, 0, PAGE_ANY);
 	assert_int_equal(f.n, many[0].n);
 	for (size_t i = 0; i < PAGE_BYTES; i++)
 		assert_int_equal(p[i], 0x77);
@@ -178,31 +178,31 @@ static void test_runs(void **state)
 	(void)state;
 	page_setup(GIB, 2 * GIB);
 	for (size_t i = 0; i < array_len(lengths); i++) {
-		uint64_t before = page_free_pages(&pages), align = 1;
-		pfn_t f = page_alloc_run(&pages, lengths[i], PAGE_ANY);
+		uint64_t before = page_free_pages(&pa), align = 1;
+		pfn_t f = page_alloc_run(&pa, lengths[i], PAGE_ANY);
 		struct page_about about;
 
 		assert_false(pfn_is_none(f));
 		while (align < lengths[i])
 			align *= 2;
 		assert_int_equal(f.n % align, 0);
-		assert_int_equal(page_free_pages(&pages), before - lengths[i]);
-		assert_int_equal(page_run_pages(&pages, f), lengths[i]);
+		assert_int_equal(page_free_pages(&pa), before - lengths[i]);
+		assert_int_equal(page_run_pages(&pa, f), lengths[i]);
 		page_verify();
 		about = page_facts(f.n + lengths[i] - 1);
 		assert_int_equal(about.state, PAGE_RUN);
 		assert_int_equal(about.head.n, f.n);
 		assert_int_equal(about.pages, lengths[i]);
 		assert_true(lengths[i] == align || page_facts(f.n + lengths[i]).free);
-		page_free_run(&pages, f);
-		assert_int_equal(page_run_pages(&pages, f), 0);
-		assert_int_equal(page_free_pages(&pages), before);
+		page_free_run(&pa, f);
+		assert_int_equal(page_run_pages(&pa, f), 0);
+		assert_int_equal(page_free_pages(&pa), before);
 		page_verify();
 	}
-	assert_true(pfn_is_none(page_alloc_run(&pages, 0, PAGE_ANY)));
-	assert_true(pfn_is_none(page_alloc_run(&pages, SUPERBLOCK_PAGES + 1, PAGE_ANY)));
-	assert_true(pfn_is_none(page_alloc_run(&pages, ~(uint64_t)0, PAGE_ANY)));
-	assert_int_equal(page_run_pages(&pages, pfn(~(uint64_t)0 - 1)), 0);
+	assert_true(pfn_is_none(page_alloc_run(&pa, 0, PAGE_ANY)));
+	assert_true(pfn_is_none(page_alloc_run(&pa, SUPERBLOCK_PAGES + 1, PAGE_ANY)));
+	assert_true(pfn_is_none(page_alloc_run(&pa, ~(uint64_t)0, PAGE_ANY)));
+	assert_int_equal(page_run_pages(&pa, pfn(~(uint64_t)0 - 1)), 0);
 	assert_int_equal(page_figures().counters.run_allocs, array_len(lengths));
 	assert_int_equal(page_figures().counters.run_frees, array_len(lengths));
 	assert_int_equal(page_figures().counters.failures, 3);
@@ -215,14 +215,14 @@ static void test_run_marked_as_object(void **state)
 
 	(void)state;
 	page_setup(GIB, GIB);
-	run = page_alloc_run(&pages, 5, PAGE_ANY);
-	object = page_alloc_run(&pages, 5, PAGE_OBJECT);
-	assert_false(page_is_object(page_desc(&pages, run)));
-	assert_true(page_is_object(page_desc(&pages, object)));
-	assert_int_equal(page_run_pages(&pages, object), 5);
-	page_free_run(&pages, object);
-	assert_false(page_is_object(page_desc(&pages, object)));
-	page_free_run(&pages, run);
+	run = page_alloc_run(&pa, 5, PAGE_ANY);
+	object = page_alloc_run(&pa, 5, PAGE_OBJECT);
+	assert_false(page_is_object(page_desc(&pa, run)));
+	assert_true(page_is_object(page_desc(&pa, object)));
+	assert_int_equal(page_run_pages(&pa, object), 5);
+	page_free_run(&pa, object);
+	assert_false(page_is_object(page_desc(&pa, object)));
+	page_free_run(&pa, run);
 	page_verify();
 }
 
@@ -234,15 +234,15 @@ static void test_bulk(void **state)
 
 	(void)state;
 	page_setup(GIB, 3072);
-	n = page_alloc_bulk(&pages, got, 1000, PAGE_ANY);
+	n = page_alloc_bulk(&pa, got, 1000, PAGE_ANY);
 	assert_int_equal(n, 1000);
 	for (size_t i = 0; i < n; i++)
 		assert_int_equal(got[i].n, GIB + i);
 	page_verify();
-	n += page_alloc_bulk(&pages, got + n, array_len(got) - n, PAGE_ANY);
+	n += page_alloc_bulk(&pa, got + n, array_len(got) - n, PAGE_ANY);
 	assert_int_equal(n, 3072);
-	assert_int_equal(page_alloc_bulk(&pages, got + n, 1, PAGE_ANY), 0);
-	assert_int_equal(page_free_pages(&pages), 0);
+	assert_int_equal(page_alloc_bulk(&pa, got + n, 1, PAGE_ANY), 0);
+	assert_int_equal(page_free_pages(&pa), 0);
 	page_verify();
 	for (size_t i = n - 1; i > 0; i--) {
 		size_t j = host_random(&seed) % (i + 1);
@@ -251,18 +251,18 @@ static void test_bulk(void **state)
 		got[i] = got[j];
 		got[j] = t;
 	}
-	page_free_bulk(&pages, got, 1572);
+	page_free_bulk(&pa, got, 1572);
 	page_verify();
-	assert_int_equal(page_free_pages(&pages), 1572);
+	assert_int_equal(page_free_pages(&pa), 1572);
 	for (size_t i = 1572; i < n; i++)
-		page_free(&pages, got[i], 0);
+		page_free(&pa, got[i], 0);
 	page_verify();
-	assert_int_equal(page_free_pages(&pages), 3072);
+	assert_int_equal(page_free_pages(&pa), 3072);
 	assert_int_equal(page_figures().counters.allocs[0], 3072);
 	assert_int_equal(page_figures().counters.frees[0], 3072);
 	assert_int_equal(page_figures().counters.bulk_pages, 3072);
-	assert_int_equal(page_alloc_bulk(&pages, got, 0, PAGE_ANY), 0);
-	page_free_bulk(&pages, got, 0);
+	assert_int_equal(page_alloc_bulk(&pa, got, 0, PAGE_ANY), 0);
+	page_free_bulk(&pa, got, 0);
 	assert_int_equal(host_misuses, 0);
 }
 
@@ -276,16 +276,16 @@ static void test_bulk_from_every_zone(void **state)
 	static pfn_t got[5000];
 
 	(void)state;
-	host_pages_init(&pages, ram, array_len(ram));
-	assert_int_equal(page_alloc_bulk(&pages, got, 5000, PAGE_BELOW_1M), 159);
-	page_free_bulk(&pages, got, 159);
-	assert_int_equal(page_alloc_bulk(&pages, got, 5000, PAGE_BELOW_4G), 671);
-	page_free_bulk(&pages, got, 671);
-	assert_int_equal(page_alloc_bulk(&pages, got, 5000, PAGE_ANY), 4767);
+	host_pages_init(&pa, ram, array_len(ram));
+	assert_int_equal(page_alloc_bulk(&pa, got, 5000, PAGE_BELOW_1M), 159);
+	page_free_bulk(&pa, got, 159);
+	assert_int_equal(page_alloc_bulk(&pa, got, 5000, PAGE_BELOW_4G), 671);
+	page_free_bulk(&pa, got, 671);
+	assert_int_equal(page_alloc_bulk(&pa, got, 5000, PAGE_ANY), 4767);
 	page_verify();
-	page_free_bulk(&pages, got, 4767);
+	page_free_bulk(&pa, got, 4767);
 	page_verify();
-	assert_int_equal(page_free_pages(&pages), 4767);
+	assert_int_equal(page_free_pages(&pa), 4767);
 }
 
 static void test_references(void **state)
@@ -294,15 +294,15 @@ static void test_references(void **state)
 
 	(void)state;
 	page_setup(GIB, 1024);
-	f = page_alloc(&pages, 2, PAGE_ANY);
-	page_get(&pages, f);
-	page_get(&pages, f);
+	f = page_alloc(&pa, 2, PAGE_ANY);
+	page_get(&pa, f);
+	page_get(&pa, f);
 	assert_int_equal(page_facts(f.n).references, 3);
-	page_put(&pages, f);
-	page_put(&pages, f);
-	assert_int_equal(page_free_pages(&pages), 1020);
-	page_put(&pages, f);
-	assert_int_equal(page_free_pages(&pages), 1024);
+	page_put(&pa, f);
+	page_put(&pa, f);
+	assert_int_equal(page_free_pages(&pa), 1020);
+	page_put(&pa, f);
+	assert_int_equal(page_free_pages(&pa), 1024);
 	assert_int_equal(page_figures().counters.frees[2], 1);
 	page_verify();
 	assert_int_equal(host_misuses, 0);
@@ -315,17 +315,17 @@ static void test_references_saturate(void **state)
 
 	(void)state;
 	page_setup(GIB, 1024);
-	f = page_alloc(&pages, 0, PAGE_ANY);
-	pages.descs[f.n].word |= (uint64_t)DESC_REF_MAX << DESC_REF_SHIFT;
-	pages.descs[f.n].word -= DESC_REF_ONE;
-	page_get(&pages, f);
+	f = page_alloc(&pa, 0, PAGE_ANY);
+	pa.descs[f.n].word |= (uint64_t)DESC_REF_MAX << DESC_REF_SHIFT;
+	pa.descs[f.n].word -= DESC_REF_ONE;
+	page_get(&pa, f);
 	assert_int_equal(page_facts(f.n).references, DESC_REF_MAX);
-	page_get(&pages, f);
+	page_get(&pa, f);
 	assert_int_equal(page_facts(f.n).references, DESC_REF_MAX);
-	page_put(&pages, f);
+	page_put(&pa, f);
 	assert_int_equal(page_facts(f.n).references, DESC_REF_MAX);
 	assert_int_equal(page_facts(f.n).order, 0);
-	assert_int_equal(page_free_pages(&pages), 1023);
+	assert_int_equal(page_free_pages(&pa), 1023);
 	page_verify();
 }
 
@@ -336,22 +336,22 @@ static void test_slab_pages(void **state)
 	(void)state;
 	page_setup(GIB, 2 * GIB);
 	for (unsigned order = 0; order <= 11; order++) {
-		pfn_t f = page_alloc(&pages, order, PAGE_ANY);
+		pfn_t f = page_alloc(&pa, order, PAGE_ANY);
 
-		page_set_slab(&pages, f, order, &slab);
+		page_set_slab(&pa, f, order, &slab);
 		for (uint64_t i = 0; i < (uint64_t)1 << order; i++) {
-			const struct page *p = page_desc(&pages, pfn(f.n + i));
+			const struct page *p = page_desc(&pa, pfn(f.n + i));
 
 			assert_int_equal(page_state(p), PAGE_SLAB);
 			assert_ptr_equal(page_slab(p), &slab);
 		}
 		page_verify();
-		page_clear_slab(&pages, f, order);
+		page_clear_slab(&pa, f, order);
 		page_verify();
-		page_free(&pages, f, order);
+		page_free(&pa, f, order);
 	}
 	page_verify();
-	assert_int_equal(page_free_pages(&pages), 2 * GIB);
+	assert_int_equal(page_free_pages(&pa), 2 * GIB);
 	assert_int_equal(host_misuses, 0);
 }
 
@@ -366,17 +366,17 @@ static void test_descriptors_are_backed_at_first_use(void **state)
 
 	(void)state;
 	assert_int_equal(host_pages_config(&config, ram, 2), 0);
-	assert_int_equal(page_init(&pages, &config), 0);
-	assert_int_equal(page_add(&pages, ram[0].start, ram[0].pages), ram[0].pages);
-	assert_int_equal(page_add(&pages, ram[1].start, ram[1].pages), ram[1].pages);
+	assert_int_equal(page_init(&pa, &config), 0);
+	assert_int_equal(page_add(&pa, ram[0].start, ram[0].pages), ram[0].pages);
+	assert_int_equal(page_add(&pa, ram[1].start, ram[1].pages), ram[1].pages);
 	assert_int_equal(host_backing.calls, 0);
 	for (unsigned i = 0; i < 5; i++) {
 		uint64_t expected = i < 3 ? 512 * (i + 1) : GIB + 512 * (70 + i - 3);
-		pfn_t f = page_alloc(&pages, 9, PAGE_ANY);
+		pfn_t f = page_alloc(&pa, 9, PAGE_ANY);
 
 		assert_int_equal(f.n, expected);
 		assert_int_equal(host_backing.calls, i + 1);
-		assert_ptr_equal(host_backing.descs, &pages.descs[f.n]);
+		assert_ptr_equal(host_backing.descs, &pa.descs[f.n]);
 		assert_int_equal(host_backing.frame.n, config.plan.start.n + i);
 	}
 	assert_int_equal(page_figures().counters.blocks_opened, 5);
