@@ -73,7 +73,9 @@ void page_free_for(struct page_allocator *pa, pfn_t head, unsigned order, uintpt
 			return;
 		}
 	}
-	page_diagnose(pa, head.n, DESC_HEAD_1(order), caller, &misuse);
+	/* An order that does not exist must not be taken for the one its low bits spell. */
+	page_diagnose(pa, head.n, order <= PAGE_ORDER_MAX ? DESC_HEAD_1(order) : PAGE_NONE, caller,
+		      &misuse);
 	spin_unlock(&pa->lock, irq);
 	port_misuse(&misuse);
 }

@@ -6,3 +6,6 @@ set(PAGE_TEST_SOURCES alloc/page.c alloc/page_block.c alloc/page_bulk.c alloc/pa
 quire_host_test(test_page SOURCES tests/unit/test_page.c ${PAGE_TEST_SOURCES})
 quire_host_test(model_page SOURCES tests/model/model_page.c ${PAGE_TEST_SOURCES} TIMEOUT 300)
 quire_host_test(test_page_recovery SOURCES tests/unit/test_page_recovery.c ${PAGE_TEST_SOURCES})
+quire_host_test(test_page_misuse SOURCES tests/unit/test_page_misuse.c ${PAGE_TEST_SOURCES})
+quire_host_test(test_page_init SOURCES tests/unit/test_page_init.c ${PAGE_TEST_SOURCES})
+quire_host_test(test_page_check SOURCES tests/unit/test_page_check.c ${PAGE_TEST_SOURCES})

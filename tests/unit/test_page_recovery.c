@@ -8,11 +8,11 @@
  */
 #include "page_fixture.h"
 
-#define BATCH      1024
-#define CHURNS     4096
-#define PAGES      GIB
-#define PER_MILLE  1000
-#define AT_LEAST   980 /* per mille of the possible blocks */
+#define BATCH     1024
+#define CHURNS    4096
+#define PAGES     GIB
+#define PER_MILLE 1000
+#define AT_LEAST  980 /* per mille of the possible blocks */
 
 static pfn_t held[PAGES];
 

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The validator itself: it must notice every single thing that can be out of
+ * step. Each case breaks one figure behind the allocator's back, expects the
+ * matching sentence, and puts it right again.
+ */
+#include "page_fixture.h"
+
+static pfn_t block, run, large;
+static struct superblock *sb;
+
+/* Pageblock 0 partly used, 1 taken whole, 2 taken whole and never opened, the rest of 1 GiB spare. */
+static int setup(void **state)
+{
+	(void)state;
+	page_setup(GIB, GIB);
+	block = page_alloc(&pa, 2, PAGE_ANY);
+	run = page_alloc_run(&pa, 5, PAGE_ANY);
+	large = page_alloc(&pa, 10, PAGE_ANY);
+	sb = &pa.superblocks[0];
+	assert_int_equal(block.n, GIB);
+	assert_int_equal(large.n, GIB + 1024);
+	page_verify();
+	return 0;
+}
+
+static void assert_wrong(const char *what)
+{
+	const char *wrong = page_check(&pa);
+
+	assert_non_null(wrong);
+	assert_string_equal(wrong, what);
+	assert_int_equal(pa.lock.held, 0);
+}
+
+/* Break `lvalue`, expect the sentence, mend it. */
+#define BREAK(lvalue, value, what)                                                                 \
+	do {                                                                                       \
+		__typeof__(lvalue) saved_ = (lvalue);                                              \
+                                                                                                   \
+		(lvalue) = (__typeof__(lvalue))(value);                                            \
+		assert_wrong(what);                                                                \
+		(lvalue) = saved_;                                                                 \
+		page_verify();                                                                     \
+	} while (0)
+
+static void test_figures_of_a_pageblock(void **state)
+{
+	struct pageblock *info = block_info(sb, 0);
+	uint64_t *bits = block_bits(sb, 0);
+
+	(void)state;
+	BREAK(info->free, info->free + 1, "a pageblock's free count is wrong");
+	BREAK(info->runs, info->runs ^ 1, "a pageblock's summary is wrong");
+	BREAK(info->block_class, 3, "a pageblock's class is wrong");
+	BREAK(bits[7], bits[7] & ~1ull, "a pageblock's free count is wrong");
+	BREAK(block_bits(sb, 2)[0], 0, "a pageblock's free count is wrong");
+	BREAK(sb->class_map[4][0], 1, "a pageblock is in the set of another class");
+	BREAK(sb->spare[0], sb->spare[0] | 1,
+	      "a wholly free pageblock is not spare, or a spare one not free");
+	BREAK(sb->spare[0], sb->spare[0] | 4, "a taken pageblock's bitmap was touched");
+	BREAK(sb->spare[0], sb->spare[0] | 8, "a pageblock is both taken and spare");
+}
+
+static void test_untouched_and_undescribed(void **state)
+{
+	(void)state;
+	BREAK(sb->class_map[2][5], 1, "an untouched pageblock has a class");
+	BREAK(sb->taken[5], 2, "a pageblock is both taken and spare");
+	BREAK(sb->described[7], ~1ull, "an undescribed pageblock is in use");
+	page_setup(GIB, 512 * 4);
+	sb = &pa.superblocks[0];
+	BREAK(sb->fresh[1], 1, "an undescribed pageblock is in use");
+	BREAK(sb->class_map[0][1], 1, "an undescribed pageblock has a class");
+}
+
+static void test_descriptors(void **state)
+{
+	struct page *descs = &pa.descs[GIB];
+
+	(void)state;
+	BREAK(descs[block.n - GIB + 1].word, DESC_HEAD_1(0),
+	      "a page inside a block has a descriptor of its own");
+	BREAK(descs[300].word, DESC_HEAD_1(0), "a free page has an owner");
+	BREAK(descs[block.n - GIB].word, PAGE_NONE, "a page is neither free nor anybody's");
+	BREAK(descs[block.n - GIB].word, DESC_HEAD_1(5), "a page inside a block is free");
+	BREAK(descs[block.n - GIB].word, DESC_HEAD(2), "a block without owners");
+	BREAK(descs[run.n - GIB].word, DESC_RUN(6), "a page inside a block is free");
+	BREAK(descs[run.n - GIB].word, DESC_RUN(9), "a block is not aligned to its size");
+	BREAK(descs[run.n - GIB].word, DESC_RUN(4), "a page is neither free nor anybody's");
+	BREAK(descs[large.n - GIB].word, DESC_HEAD_1(9),
+	      "an untouched pageblock is taken by nobody");
+	BREAK(descs[large.n - GIB].word, DESC_RUN(1025), "a block is not aligned to its size");
+	BREAK(descs[block.n - GIB + 3].word, PAGE_RESERVED,
+	      "a page inside a block has a descriptor of its own");
+	BREAK(descs[large.n - GIB].word, PAGE_RESERVED, "a page is neither free nor anybody's");
+}
+
+static void test_blocks_that_reach_too_far(void **state)
+{
+	(void)state;
+	page_setup(GIB, 512 * 6);
+	sb = &pa.superblocks[0];
+	block = page_alloc(&pa, 10, PAGE_ANY);
+	large = page_alloc(&pa, 9, PAGE_BELOW_4G);
+	assert_int_equal(block.n, GIB);
+	assert_int_equal(large.n, GIB + 1024);
+	/* Pageblocks 4 and 5 are untouched and free, 6 and 7 not described. */
+	BREAK(pa.descs[GIB].word, DESC_RUN(512 * 7),
+	      "a page inside a block has a descriptor of its own");
+	page_free(&pa, large, 9);
+	BREAK(pa.descs[GIB].word, DESC_HEAD_1(11), "a page inside a block is free");
+	page_setup(GIB, 512 * 6);
+	block = page_alloc(&pa, 10, PAGE_ANY);
+	BREAK(pa.descs[GIB].word, DESC_HEAD_1(11), "a block reaches into an untouched pageblock");
+	page_free(&pa, block, 10);
+	page_setup(GIB + 512 * 2, 512 * 2);
+	block = page_alloc(&pa, 10, PAGE_ANY);
+	pa.descs[block.n].word = DESC_HEAD_1(10) | DESC_REF_ONE;
+	assert_null(page_check(&pa));
+	page_setup(GIB, 512 * 2);
+	block = page_alloc(&pa, 10, PAGE_ANY);
+	BREAK(pa.descs[GIB].word, DESC_HEAD_1(11), "a block reaches into an undescribed pageblock");
+	page_setup(2 * (uint64_t)GIB - 1024, 1024);
+	block = page_alloc(&pa, 10, PAGE_ANY);
+	BREAK(pa.descs[block.n].word, DESC_RUN(0xfffff), "a block is not aligned to its size");
+}
+
+static void test_sets_and_lists(void **state)
+{
+	struct page_free_set *zone = &pa.zones[PAGE_ZONE_DMA32];
+
+	(void)state;
+	BREAK(sb->class_words[8], 3, "a class's set and its summary differ");
+	BREAK(sb->spare_runs, sb->spare_runs ^ 2, "a superblock's summary is wrong");
+	BREAK(sb->top, 9, "a superblock's largest run is wrong");
+	BREAK(zone->nonempty, 0, "a superblock is missing from the list of a class");
+	BREAK(zone->nonempty, zone->nonempty & 0x1ff,
+	      "a superblock is missing from the list of its largest run");
+	BREAK(sb->link[8].next, 0, "a zone's list does not end");
+	BREAK(sb->link[8].next, 77, "a zone's list does not end");
+	BREAK(zone->nonempty, zone->nonempty | 1,
+	      "a zone's list holds a superblock that cannot serve it");
+	BREAK(sb->zone, PAGE_ZONE_NORMAL, "a superblock is missing from the list of a class");
+}
+
+static void test_a_list_of_the_wrong_zone(void **state)
+{
+	struct page_free_set *zone = &pa.zones[PAGE_ZONE_NORMAL];
+
+	(void)state;
+	zone->head[8] = 0;
+	BREAK(zone->nonempty, 1u << 8, "a zone's list holds another zone's superblock");
+}
+
+static void test_sums(void **state)
+{
+	struct page_free_set *zone = &pa.zones[PAGE_ZONE_DMA32];
+
+	(void)state;
+	BREAK(zone->free, zone->free - 1, "a zone's free count is wrong");
+	BREAK(zone->managed, zone->managed + 1, "managed pages are not free + used");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_figures_of_a_pageblock, setup),
+		cmocka_unit_test_setup(test_untouched_and_undescribed, setup),
+		cmocka_unit_test_setup(test_descriptors, setup),
+		cmocka_unit_test_setup(test_blocks_that_reach_too_far, setup),
+		cmocka_unit_test_setup(test_sets_and_lists, setup),
+		cmocka_unit_test_setup(test_a_list_of_the_wrong_zone, setup),
+		cmocka_unit_test_setup(test_sums, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
