@@ -13,7 +13,7 @@
  * Lock: heap->lock around everything that reads or writes the books; objects
  * are cleared and copied outside it.
  */
-#include "kmalloc_internal.h"
+#include "kmalloc_fast.h"
 
 static const char *const class_names[KMALLOC_CLASSES] = {
 	"kmalloc-8",    "kmalloc-16",   "kmalloc-32",   "kmalloc-48",   "kmalloc-64",
@@ -46,23 +46,18 @@ void kheap_init(struct kheap *heap, struct page_allocator *pages)
 
 /* ---- allocation ---- */
 
-static inline void *cache_alloc(struct kheap *heap, struct kmem_cache *cache, unsigned flags,
-				uintptr_t caller)
+void *cache_alloc_slow(struct kmem_cache *cache, uintptr_t caller, port_irq_t irq)
 {
-	port_irq_t irq = spin_lock(&heap->lock);
 	void *object = cache_take_locked(cache, caller);
 
-	spin_unlock(&heap->lock, irq);
-	if (unlikely(flags & KMALLOC_ZERO) && likely(object))
-		__builtin_memset(object, 0, cache->object_bytes);
+	spin_unlock(&cache->heap->lock, irq);
 	return object;
 }
 
 void *kheap_alloc(struct kheap *heap, size_t bytes, unsigned flags, uintptr_t caller)
 {
-	if (unlikely(bytes > KMALLOC_SMALL_MAX))
-		return large_alloc(heap, bytes, flags, caller);
-	return cache_alloc(heap, &heap->classes[kmalloc_class(bytes)], flags, caller);
+	return flags & KMALLOC_ZERO ? kheap_alloc_zeroed_fast(heap, bytes, caller)
+				    : kheap_alloc_fast(heap, bytes, caller);
 }
 
 /*
@@ -83,24 +78,23 @@ void *kheap_alloc_aligned(struct kheap *heap, size_t bytes, size_t align, unsign
 
 void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags)
 {
-	return cache_alloc(cache->heap, cache, flags, caller_address());
+	void *object = cache_alloc_fast(cache->heap, cache, caller_address());
+
+	if (unlikely(flags & KMALLOC_ZERO) && likely(object))
+		__builtin_memset(object, 0, cache->object_bytes);
+	return object;
 }
 
 /* ---- free ---- */
 
-void kheap_free(struct kheap *heap, void *object, uintptr_t caller)
+void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller, port_irq_t irq)
 {
-	struct slab *s;
-	port_irq_t irq;
+	struct slab *s = slab_of(heap, object);
 
-	if (unlikely(!object))
-		return;
-	irq = spin_lock(&heap->lock);
-	s = slab_of(heap, object);
-	if (likely(s && s->owner == heap)) {
+	if (slab_is_ours(heap, s)) {
 		unsigned slot = slab_live_slot(s, (uintptr_t)object);
 
-		if (unlikely(slot == SLAB_NO_SLOT))
+		if (slot == SLAB_NO_SLOT)
 			goto refuse;
 		slab_put_locked(s, slot, caller);
 	} else if (large_pages_locked(heap, object)) {
@@ -115,25 +109,27 @@ refuse:
 	kheap_refuse(heap, object, NULL, caller, irq);
 }
 
+void kheap_free(struct kheap *heap, void *object, uintptr_t caller)
+{
+	kheap_free_fast(heap, object, caller);
+}
+
 void kmem_cache_free(struct kmem_cache *cache, void *object)
 {
 	struct kheap *heap = cache->heap;
-	unsigned slot = SLAB_NO_SLOT;
-	struct slab *s;
 	port_irq_t irq;
+	struct slab *s;
 
 	if (unlikely(!object))
 		return;
 	irq = spin_lock(&heap->lock);
 	s = slab_of(heap, object);
-	if (likely(s && s->cache == cache))
-		slot = slab_live_slot(s, (uintptr_t)object);
-	if (unlikely(slot == SLAB_NO_SLOT)) {
+	if (unlikely(!s || s->cache != cache))
 		kheap_refuse(heap, object, cache, caller_address(), irq);
-		return;
-	}
-	slab_put_locked(s, slot, caller_address());
-	spin_unlock(&heap->lock, irq);
+	else if (likely(s->quick))
+		kheap_free_fast_locked(heap, s, object, caller_address(), irq);
+	else
+		kheap_free_slow(heap, object, caller_address(), irq);
 }
 
 /* ---- sizes of live objects ---- */
@@ -142,10 +138,11 @@ static size_t size_locked(const struct kheap *heap, const void *object)
 {
 	const struct slab *s = slab_of(heap, object);
 
-	if (s && s->owner == heap)
-		return slab_live_slot(s, (uintptr_t)object) == SLAB_NO_SLOT
-			       ? 0
-			       : s->cache->object_bytes;
+	if (slab_is_ours(heap, s)) {
+		bool live = slab_live_slot(s, (uintptr_t)object) != SLAB_NO_SLOT;
+
+		return live ? s->cache->object_bytes : 0;
+	}
 	return large_pages_locked(heap, object) << PAGE_SHIFT;
 }
 

@@ -17,7 +17,7 @@ static void locate_in_slab(const struct slab *s, uint64_t address, struct kheap_
 	out->slab = s->base;
 	out->slab_pages = (uint64_t)1 << cache->order;
 	out->slot = slot;
-	out->slots = slab_slots(cache);
+	out->slots = cache->slots;
 	out->slab_live = cache->objects - s->free;
 	if (slot >= out->slots) {
 		out->where = KHEAP_SLACK;

@@ -35,7 +35,7 @@ static const char *check_bitmap(const struct slab *s)
 		bits += (unsigned)__builtin_popcountll(s->bitmap[word]);
 	if (bits != s->free)
 		return "kmalloc: a slab's free count is not its bitmap's";
-	for (unsigned slot = slab_slots(cache); slot < SLAB_OBJECTS_MAX; slot++)
+	for (unsigned slot = cache->slots; slot < SLAB_OBJECTS_MAX; slot++)
 		if (slab_slot_is_free(s, slot))
 			return "kmalloc: a slot beyond the last object is free";
 	if (cache->first && slab_slot_is_free(s, 0))
@@ -52,8 +52,8 @@ static const char *check_slab(struct kmem_cache *cache, const struct slab *s, st
 		return "kmalloc: more slabs in lists than counted";
 	if (s->cache != cache)
 		return "kmalloc: a slab is in the lists of a cache that is not its own";
-	if (s->owner != (cache->kind == KMEM_INTERNAL ? NULL : cache->heap))
-		return "kmalloc: a slab has the wrong owner";
+	if (s->quick != (cache->kind == KMEM_INTERNAL || s->track ? NULL : cache->heap))
+		return "kmalloc: a slab is quick that must not be, or the reverse";
 	if (s->base % PAGE_BYTES)
 		return "kmalloc: a slab is not aligned";
 	home = slab_of(cache->heap, s);

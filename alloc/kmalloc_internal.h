@@ -37,8 +37,9 @@ _Static_assert(sizeof(struct slab_track) == PAGE_BYTES, "the record of callers i
  */
 struct slab {
 	struct kmem_cache *cache;
-	uint64_t base;            /* address of slot 0 */
-	struct kheap *owner;      /* whose kfree() may take its objects; NULL: nobody's */
+	uint64_t base; /* address of slot 0 */
+	struct kheap
+		*quick; /* the heap, where kmalloc_fast.h may serve; NULL: tracked or internal */
 	struct slab_track *track; /* or NULL */
 	struct list link;         /* in cache->partial or ->full; in none while current */
 	uint32_t free;            /* objects; = bits set in bitmap */
@@ -62,9 +63,9 @@ _Static_assert(sizeof(struct slab) == 128, "32 headers a page");
 static inline unsigned kmalloc_class(size_t bytes)
 {
 	unsigned n = (unsigned)bytes - (bytes != 0);
-	unsigned step_shift = 28 - (unsigned)__builtin_clz(n | 128); /* 4 for steps of 16 bytes */
+	unsigned leading = 31 ^ (unsigned)__builtin_clz(n | 128);
 
-	return (step_shift - 4) * 8 + (n >> step_shift) + (n >= 8);
+	return (leading - 7) * 8 + (n * 8 >> leading) + (n >= 8);
 }
 
 /* The inverse: object size of a class. */
@@ -105,11 +106,6 @@ static inline bool slab_slot_is_free(const struct slab *s, unsigned slot)
 	return (s->bitmap[slot / 64] >> (slot % 64)) & 1;
 }
 
-static inline unsigned slab_slots(const struct kmem_cache *cache)
-{
-	return (unsigned)cache->first + cache->objects;
-}
-
 /* The slot of the live object that starts at `address`, else SLAB_NO_SLOT. */
 static inline unsigned slab_live_slot(const struct slab *s, uint64_t address)
 {
@@ -117,7 +113,7 @@ static inline unsigned slab_live_slot(const struct slab *s, uint64_t address)
 
 	if (unlikely((uint64_t)slot * s->cache->object_bytes != address - s->base)) /* interior */
 		return SLAB_NO_SLOT;
-	if (unlikely(slot >= slab_slots(s->cache))) /* slack */
+	if (unlikely(slot >= s->cache->slots)) /* slack */
 		return SLAB_NO_SLOT;
 	if (unlikely(slab_slot_is_free(s, slot)))
 		return SLAB_NO_SLOT;
@@ -129,12 +125,29 @@ static inline struct slab *slab_of(const struct kheap *heap, const void *address
 {
 	pfn_t frame = paddr_to_pfn(port_virt_to_phys(address));
 	const struct page *desc;
+	struct slab *s;
 
 	if (unlikely(frame.n >= heap->pages->pfn_limit))
 		return NULL;
 	desc = page_desc(heap->pages, frame);
-	return likely(page_state(desc) == PAGE_SLAB) ? page_slab(desc) : NULL;
+	if (unlikely(page_state(desc) != PAGE_SLAB))
+		return NULL;
+	s = page_slab(desc);
+	if (!s)
+		__builtin_unreachable(); /* spares the caller a test */
+	return s;
 }
+
+/* May kfree() and friends take objects of this slab? */
+static inline bool slab_is_ours(const struct kheap *heap, const struct slab *s)
+{
+	return s && s->cache->heap == heap && s->cache->kind != KMEM_INTERNAL;
+}
+
+/* ---- kmalloc.c: what kmalloc_fast.h leaves; both drop the lock ---- */
+
+must_check void *cache_alloc_slow(struct kmem_cache *cache, uintptr_t caller, port_irq_t irq);
+void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller, port_irq_t irq);
 
 /* ---- slab.c: slabs come and go ---- */
 
@@ -195,7 +208,7 @@ static inline void *slab_take_locked(struct slab *s, uintptr_t caller)
 	return slab_object(s, slot);
 }
 
-/* An object of the cache, or NULL. Per-CPU lists will stand in front of this. */
+/* An object of the cache, or NULL. */
 static inline void *cache_take_locked(struct kmem_cache *cache, uintptr_t caller)
 {
 	struct slab *s = cache->current;

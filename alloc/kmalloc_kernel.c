@@ -6,16 +6,16 @@
  * Each function passes on who called it, so none may be inlined away: what the
  * report names is the caller of kmalloc().
  */
-#include <quire/kmalloc.h>
+#include "kmalloc_fast.h"
 
 void *kmalloc(size_t bytes)
 {
-	return kheap_alloc(&kernel_heap, bytes, 0, caller_address());
+	return kheap_alloc_fast(&kernel_heap, bytes, caller_address());
 }
 
 void *kzalloc(size_t bytes)
 {
-	return kheap_alloc(&kernel_heap, bytes, KMALLOC_ZERO, caller_address());
+	return kheap_alloc_zeroed_fast(&kernel_heap, bytes, caller_address());
 }
 
 void *kmalloc_array(size_t count, size_t bytes)
@@ -48,7 +48,7 @@ void *krealloc(void *object, size_t bytes)
 
 void kfree(void *object)
 {
-	kheap_free(&kernel_heap, object, caller_address());
+	kheap_free_fast(&kernel_heap, object, caller_address());
 }
 
 size_t kmalloc_size(const void *object)

@@ -20,7 +20,7 @@ static const char *wrong_in_slab(const struct kheap_about *about, uint64_t addre
 		return "free of an interior pointer";
 	if (about->where == KHEAP_FREE_OBJECT)
 		return "double free";
-	if (!s->owner)
+	if (s->cache->kind == KMEM_INTERNAL)
 		return "free of the allocator's own data";
 	return "free to the wrong cache";
 }

@@ -17,7 +17,7 @@ static void cache_stats_locked(const struct kmem_cache *cache, struct kmem_cache
 		.object_bytes = cache->object_bytes,
 		.objects_per_slab = cache->objects,
 		.slab_pages = 1u << cache->order,
-		.waste_bytes = slab_bytes - cache->object_bytes * slab_slots(cache),
+		.waste_bytes = slab_bytes - cache->object_bytes * cache->slots,
 		.slabs = cache->slabs,
 		.live = cache->allocs - cache->frees,
 		.allocs = cache->allocs,

@@ -16,6 +16,11 @@
  * slab leaves `current` only by getting full, so that between taking its pages
  * and giving them back lie at least `objects` allocations and as many frees.
  *
+ * `partial` is a stack: the slab that was full most recently is the next
+ * `current`. It has the fewest free objects, or nearly; so the fuller slabs fill
+ * up again, and the emptier ones are left alone to empty. (As a queue the same
+ * list held 8 to 12 % more memory in the churn of tests/bench.)
+ *
  * Headers lie outside the slabs, as objects of the cache `headers`. Its own
  * slabs (one page, 32 slots) keep their header in their slot 0, which is never
  * given out; that ends the recursion:
@@ -88,7 +93,8 @@ void cache_init(struct kmem_cache *cache, struct kheap *heap, const char *name, 
 		.kind = (uint8_t)kind,
 		.first = cache == &heap->headers,
 	};
-	cache->objects = (uint16_t)((PAGE_BYTES << cache->order) / bytes - cache->first);
+	cache->slots = (uint16_t)((PAGE_BYTES << cache->order) / bytes);
+	cache->objects = (uint16_t)(cache->slots - cache->first);
 	list_init(&cache->partial);
 	list_init(&cache->full);
 	list_push_back(&heap->caches, &cache->link);
@@ -98,7 +104,7 @@ void cache_init(struct kmem_cache *cache, struct kheap *heap, const char *name, 
 
 static void slab_mark_all_free(struct slab *s)
 {
-	unsigned slots = slab_slots(s->cache);
+	unsigned slots = s->cache->slots;
 
 	for (unsigned word = 0; word < SLAB_WORDS; word++) {
 		unsigned below = word * 64;
@@ -150,9 +156,9 @@ static struct slab *slab_create(struct kmem_cache *cache, uintptr_t caller)
 	*s = (struct slab){
 		.cache = cache,
 		.base = (uintptr_t)base,
-		.owner = internal ? NULL : heap,
 		.track = heap->track && !internal ? track_alloc(heap, caller) : NULL,
 	};
+	s->quick = internal || s->track ? NULL : heap;
 	list_init(&s->link);
 	slab_mark_all_free(s);
 	page_set_slab(heap->pages, pages, cache->order, s);
@@ -226,7 +232,7 @@ void cache_slab_refilled_locked(struct slab *s, uintptr_t caller)
 	if (s->free == 1) { /* it was full */
 		list_remove(&s->link);
 		if (cache->current)
-			list_push_back(&cache->partial, &s->link);
+			list_push_front(&cache->partial, &s->link);
 		else
 			cache->current = s;
 	} else if (s->free == cache->objects) {

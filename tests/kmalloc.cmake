@@ -12,3 +12,11 @@ quire_host_test(model_kmalloc SOURCES tests/model/model_kmalloc.c ${KMALLOC_UNDE
 quire_host_test(fuzz_kmalloc SOURCES tests/fuzz/fuzz_kmalloc.c ${KMALLOC_UNDER_TEST} LABELS fuzz
 	FLAGS -fsanitize=fuzzer ARGS -max_total_time=10 -max_len=1200
 	-artifact_prefix=${CMAKE_CURRENT_BINARY_DIR}/fuzz_kmalloc-)
+
+# Instruction counts, outside ctest: cmake --build build --target bench_kmalloc, then tests/bench/kmalloc.sh.
+list(TRANSFORM KMALLOC_UNDER_TEST PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE KMALLOC_BENCHED)
+add_executable(bench_kmalloc EXCLUDE_FROM_ALL bench/bench_kmalloc.c host/port.c ${KMALLOC_BENCHED})
+target_compile_options(bench_kmalloc PRIVATE -O2 -gdwarf-4 -ffreestanding -fno-omit-frame-pointer -fno-strict-aliasing
+	${QUIRE_WARNINGS} -DQUIRE_HOSTED)
+target_include_directories(bench_kmalloc PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/tests/host
+	${PROJECT_SOURCE_DIR}/alloc)

@@ -42,7 +42,8 @@ struct kmem_cache {
 	struct slab *current;   /* where the next object comes from; NULL: every slab is full */
 	uint32_t object_bytes;  /* distance between objects */
 	uint32_t reciprocal;    /* division by object_bytes without dividing */
-	uint16_t objects;       /* a slab has to give */
+	uint16_t slots;         /* in a slab */
+	uint16_t objects;       /* a slab has to give: slots - first */
 	uint8_t first;          /* slot of the first one: 1 where slot 0 is the slab's own header */
 	uint8_t order;          /* of a slab */
 	uint8_t kind;           /* enum kmem_cache_kind */

@@ -420,6 +420,7 @@ static void test_about(void **state)
 static void test_tracking_knows_callers(void **state)
 {
 	struct kheap_about about;
+	struct kmem_cache *cache;
 	void *untracked, *object;
 
 	(void)state;
@@ -438,6 +439,13 @@ static void test_tracking_knows_callers(void **state)
 	assert_int_equal((uint32_t)about.allocated_by, 0x2222);
 	assert_int_equal((uint32_t)about.freed_by, 0x3333);
 	kheap_free(&kernel_heap, untracked, 0x4444);
+	cache = kmem_cache_create(&kernel_heap, "tracked", 64, 0);
+	object = kmem_cache_alloc(cache, 0);
+	kmem_cache_free(cache, object);
+	kheap_about(&kernel_heap, object, &about);
+	assert_int_not_equal(about.allocated_by, 0);
+	assert_int_not_equal(about.freed_by, 0);
+	assert_int_equal(kmem_cache_destroy(cache), 0);
 	object = kmalloc(3 * PAGE_BYTES);
 	kheap_about(&kernel_heap, object, &about);
 	assert_int_not_equal(about.allocated_by, 0);

@@ -373,7 +373,8 @@ static void test_check_finds_broken_books(void **state)
 	must_find(s->word = SLAB_WORDS, s->word = 0, "a slab's hint is out of range");
 	must_find(s->cache = cache + 1, s->cache = cache,
 		  "a slab is in the lists of a cache that is not its own");
-	must_find(s->owner = NULL, s->owner = &kernel_heap, "a slab has the wrong owner");
+	must_find(s->quick = NULL, s->quick = &kernel_heap,
+		  "a slab is quick that must not be, or the reverse");
 	must_find(s->base++, s->base--, "a slab is not aligned");
 	must_find(s->base += 4096, s->base -= 4096, "a slab's page does not name its header");
 	must_find(cache->slabs--, cache->slabs++, "more slabs in lists than counted");
