@@ -24,3 +24,25 @@ quire_host_test(test_acpi SOURCES tests/unit/test_acpi.c core/acpi.c)
 quire_host_test(test_scancode SOURCES tests/unit/test_scancode.c core/arch/x86_64/scancode.c)
 quire_host_test(test_span SOURCES tests/unit/test_span.c)
 quire_host_test(test_time SOURCES tests/unit/test_time.c core/time.c)
+
+quire_host_test(test_line_edit SOURCES tests/unit/test_line_edit.c core/console/line_edit.c core/console/line_draw.c
+	core/console/terminal.c core/shell/complete.c ${CORE_LIB})
+quire_host_test(test_parse SOURCES tests/unit/test_parse.c core/shell/parse.c core/shell/complete.c)
+quire_host_test(test_shell SOURCES tests/unit/test_shell.c core/shell/shell.c core/shell/parse.c core/shell/complete.c
+	core/shell/arguments.c core/shell/cmd_help.c core/shell/cmd_log.c core/shell/cmd_time.c core/shell/cmd_version.c
+	core/console/line_edit.c core/console/line_draw.c core/lib/json.c ${CORE_LIB})
+target_compile_definitions(test_shell PRIVATE
+	QUIRE_VERSION="9.9" QUIRE_COMMIT="abc" QUIRE_ARCH_NAME="test" QUIRE_BUILD_TYPE="test")
+
+# libFuzzer, a short run in ctest. For a long one: build/tests/fuzz_parse -max_total_time=3600 CORPUS
+add_executable(fuzz_parse EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_parse.c
+	${PROJECT_SOURCE_DIR}/core/shell/parse.c ${PROJECT_SOURCE_DIR}/core/shell/complete.c
+	${PROJECT_SOURCE_DIR}/tests/host/port.c)
+target_compile_options(fuzz_parse PRIVATE ${QUIRE_HOST_TEST_FLAGS} -fsanitize=fuzzer)
+target_link_options(fuzz_parse PRIVATE -fsanitize=fuzzer,address,undefined)
+target_include_directories(fuzz_parse PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/core
+	${PROJECT_SOURCE_DIR}/tests/host)
+add_dependencies(tests fuzz_parse)
+add_test(NAME fuzz_parse COMMAND fuzz_parse -max_total_time=10 -max_len=3000 -print_final_stats=1
+	-artifact_prefix=${CMAKE_CURRENT_BINARY_DIR}/fuzz_parse-)
+set_tests_properties(fuzz_parse PROPERTIES LABELS "host;fuzz" TIMEOUT 120)

@@ -37,9 +37,8 @@ static int help_table(void)
 		shell_printf("  %-*s  %.*s\n", (int)width, c->name, TABLE_COLUMNS - 5 - (int)width,
 			     c->summary);
 	shell_printf(
-		"\n'help NAME' tells more. Tab completes, the up key brings lines back, Ctrl-C "
-		"stops a\ncommand, ';' stands between commands on one line. Many commands "
-		"take --json.\n");
+		"\n'help NAME' tells more. Tab completes, the up key brings lines back, Ctrl-C\n"
+		"stops a command, ';' stands between commands. Many commands take --json.\n");
 	return 0;
 }
 
