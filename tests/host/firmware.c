@@ -109,8 +109,8 @@ static EFI_STATUS EFIAPI exit_boot_services(EFI_HANDLE handle, UINTN key)
 		firmware.broke_rules = true;
 	if (firmware.exits <= firmware.exit_refusals) {
 		firmware.key++;
-		if (firmware.map_grows && firmware.map_count < FIRMWARE_MAP_MAX)
-			firmware.map[firmware.map_count++] = firmware.map[0];
+		for (unsigned i = 0; i < firmware.map_grows; i++)
+			firmware.map[firmware.map_count++ % FIRMWARE_MAP_MAX] = firmware.map[0];
 	}
 	if (key != firmware.key)
 		return EFI_INVALID_PARAMETER;

@@ -43,7 +43,7 @@ struct firmware {
 
 	/* Leaving. */
 	unsigned exit_refusals; /* so many attempts find the map changed */
-	bool map_grows;         /* by a descriptor, each time */
+	unsigned map_grows;     /* by so many descriptors, each time */
 	unsigned exits;
 	bool gone;        /* boot services are no more */
 	bool broke_rules; /* something else was called after the first attempt */
