@@ -11,7 +11,7 @@ from conftest import BUILD
 
 @pytest.fixture(name="font", scope="module")
 def fixture_font():
-    return ocr.Font((BUILD / "core/font.psf").read_bytes())
+    return ocr.Font((BUILD / "core/fonts/font_small.psf").read_bytes())
 
 
 def rows(guest, font):
