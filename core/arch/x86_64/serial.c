@@ -5,8 +5,9 @@
  * there is no port. 115200 baud, 8 bits, no parity, 1 stop bit.
  *
  * Output waits for the transmitter, but never for ever: a port that does not
- * drain is given up for the rest of that write. Output is serialised by the
- * console's lock; input comes with interrupts off on the boot CPU.
+ * drain is stuck, gets nothing, and costs one look a write until it drains
+ * again. Output is serialised by the console's lock; input comes with interrupts
+ * off on the boot CPU.
  */
 #define LOG_TAG "serial"
 #include "platform.h"
@@ -32,11 +33,16 @@
 #define INTERRUPT_RX 0x01
 
 #define FIFO_BYTES 16
-/* At 115200 baud the FIFO drains in 1.4 ms; a port read takes about a microsecond. */
-#define WAIT_READS_MAX 100000u
+/*
+ * At 115200 baud the FIFO drains in 1.4 ms; a port read takes about a microsecond. A virtual
+ * port drains when somebody reads it, which on a busy host takes a good part of a second.
+ */
+#define WAIT_READS_MAX     2000000u
+#define LOOPBACK_READS_MAX 100000u
 
 static uint16_t port; /* 0 = none */
 static unsigned irq;
+static bool stuck;
 
 static uint8_t get(unsigned reg)
 {
@@ -48,9 +54,9 @@ static void put(unsigned reg, uint8_t value)
 	outb((uint16_t)(port + reg), value);
 }
 
-static bool wait_status(uint8_t bit)
+static bool wait_status(uint8_t bit, unsigned reads)
 {
-	for (unsigned i = 0; i < WAIT_READS_MAX; i++)
+	while (reads--)
 		if (get(REG_LINE_STATUS) & bit)
 			return true;
 	return false;
@@ -60,7 +66,8 @@ static bool wait_status(uint8_t bit)
 static bool write_byte(uint8_t byte, unsigned *room)
 {
 	if (!*room) {
-		if (!wait_status(STATUS_EMPTY))
+		stuck = !wait_status(STATUS_EMPTY, stuck ? 1 : WAIT_READS_MAX);
+		if (stuck)
 			return false;
 		*room = FIFO_BYTES;
 	}
@@ -98,7 +105,7 @@ static bool loops_back(void)
 
 	put(REG_MODEM, MODEM_LOOP);
 	put(REG_DATA, 0xae);
-	same = wait_status(STATUS_DATA) && get(REG_DATA) == 0xae;
+	same = wait_status(STATUS_DATA, LOOPBACK_READS_MAX) && get(REG_DATA) == 0xae;
 	put(REG_MODEM, MODEM_READY);
 	return same;
 }
