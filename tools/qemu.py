@@ -9,12 +9,13 @@ A QEMU guest under a program's control: tools/run and the guest tests share this
         guest.type("poweroff")
         ending = guest.wait_end()
 
-The guest's serial line and QEMU's control channel (QMP) are socket pairs, so nothing needs a name
-in the file system, and everything ends with the Guest. Only the standard library is used.
+The guest's serial line is a pair of pipes, QEMU's control channel (QMP) a socket pair; they and all
+temporary files end with the Guest. Only the standard library is used.
 """
 
 import ctypes
 import dataclasses
+import fcntl
 import json
 import os
 import re
@@ -44,6 +45,7 @@ MEMORY_MAX = 2 * TIB
 MEMORY_40_BITS = 960 * GIB
 CPUS_MAX = 255
 DEBUG_EXIT_PORT = 0xF4
+F_SETPIPE_SZ = 1031  # linux/fcntl.h
 
 # (code, variables): Debian's first, then other distributions' names for the same build.
 FIRMWARE = (
@@ -184,6 +186,55 @@ def die_with_parent():
 LIBC = ctypes.CDLL(None)
 
 
+class Serial:
+    """
+    The guest's serial line: two named pipes, as QEMU's `-chardev pipe` wants them. A socket would
+    hold only a few hundred of QEMU's one-byte writes before the guest sees a stuck transmitter; a
+    pipe holds a MiB of them, so a busy host does not make the guest wait.
+    """
+
+    PIPE_BYTES = 1 << 20
+
+    def __init__(self, path):
+        self.path = path
+        self.reader = self.writer = None
+        os.mkfifo(path + ".in", 0o600)
+        os.mkfifo(path + ".out", 0o600)
+
+    def connect(self):
+        """Once QEMU has opened its ends."""
+        self.reader = os.open(self.path + ".out", os.O_RDONLY | os.O_CLOEXEC)
+        self.writer = os.open(self.path + ".in", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            fcntl.fcntl(self.reader, F_SETPIPE_SZ, self.PIPE_BYTES)
+        except OSError:
+            pass  # the host allows less
+
+    def fileno(self):
+        return self.reader
+
+    def receive(self):
+        """What is there; blocks when nothing is; empty when QEMU is gone."""
+        data = os.read(self.reader, 65536)
+        if not data:
+            self.close()
+        return data
+
+    def send(self, data):
+        while data:
+            data = data[os.write(self.writer, data) :]
+
+    @property
+    def closed(self):
+        return self.reader is None
+
+    def close(self):
+        for end in (self.reader, self.writer):
+            if end is not None:
+                os.close(end)
+        self.reader = self.writer = None
+
+
 class Qmp:
     """QEMU's control channel. Events that arrive meanwhile are kept in `events`."""
 
@@ -300,23 +351,20 @@ class Guest:
 
     def start(self):
         self.folder = tempfile.mkdtemp(prefix="quire-")
-        self.serial, serial_there = socket.socketpair()
         qmp, qmp_there = socket.socketpair()
         words = self.machine.argv(self.folder)
         words += ["-chardev", f"socket,id=qmp,fd={qmp_there.fileno()}",
                   "-mon", "chardev=qmp,mode=control"]
-        passed = [qmp_there.fileno()]
         if self.has_serial:
-            words += ["-chardev", f"socket,id=serial,fd={serial_there.fileno()}",
+            self.serial = Serial(os.path.join(self.folder, "serial"))
+            words += ["-chardev", f"pipe,id=serial,path={quoted(self.serial.path)}",
                       "-serial", "chardev:serial"]
-            passed.append(serial_there.fileno())
         words += ["-d", "cpu_reset", "-D", self.log_file("cpu")]
         self.argv = words
         with open(self.log_file("qemu"), "wb") as errors:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=errors,
-                                            stderr=errors, pass_fds=passed,
+                                            stderr=errors, pass_fds=[qmp_there.fileno()],
                                             preexec_fn=die_with_parent)
-        serial_there.close()
         qmp_there.close()
         self.qmp = Qmp(qmp)
         try:
@@ -324,6 +372,8 @@ class Guest:
         except GuestEnded:
             self.process.wait()
             raise GuestError(f"QEMU did not start: {self.qemu_errors()}") from None
+        if self.serial:
+            self.serial.connect()
         if self.machine.resume:
             self.wait("resumed guest", lambda: self.qmp.execute("query-status")["running"], 60)
 
@@ -350,7 +400,7 @@ class Guest:
     def pump(self, timeout):
         """Wait up to `timeout` seconds for anything to happen. False when QEMU is gone."""
         channels = [] if self.qmp.closed else [self.qmp]
-        if self.serial.fileno() >= 0 and self.has_serial:
+        if self.serial and not self.serial.closed:
             channels.append(self.serial)
         if not channels:
             return False
@@ -358,13 +408,7 @@ class Guest:
         if self.qmp in ready:
             self.qmp.receive()
         if self.serial in ready:
-            try:
-                data = self.serial.recv(65536)
-            except ConnectionError:
-                data = b""
-            if not data:
-                self.serial.close()
-            self.take(data)
+            self.take(self.serial.receive())
         return True
 
     def take(self, data):
@@ -439,8 +483,8 @@ class Guest:
     def type(self, text, enter=True):
         """Type on the serial line."""
         try:
-            self.serial.sendall(text.encode() + (b"\r" if enter else b""))
-        except OSError as error:
+            self.serial.send(text.encode() + (b"\r" if enter else b""))
+        except (OSError, TypeError) as error:
             raise GuestEnded("the serial line is closed") from error
 
     def send(self, line, timeout=30):

@@ -145,9 +145,9 @@ def test_tab_completes(guest):
 def test_bytes_that_are_no_text_do_no_harm(guest):
     version = guest.run("version")
     guest.wait_prompt()
-    guest.serial.sendall(b"\xff\xfe\x00\x80\xc3\x1b[999~\x1b]\x1bO\x1b[\xf0\x9f\x98\x80\r")
+    guest.serial.send(b"\xff\xfe\x00\x80\xc3\x1b[999~\x1b]\x1bO\x1b[\xf0\x9f\x98\x80\r")
     guest.pump(1)
-    guest.serial.sendall(b"\x03")
+    guest.serial.send(b"\x03")
     guest.pump(1)
     guest.wait_prompt()
     assert guest.run("version") == version
