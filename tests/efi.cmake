@@ -33,3 +33,7 @@ add_test(NAME boot_loader COMMAND ${QUIRE_PYTHON} -m pytest -q -p no:cacheprovid
 	WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/boot)
 set_tests_properties(boot_loader PROPERTIES LABELS guest TIMEOUT 400 ENVIRONMENT
 	"QUIRE_BUILD=${PROJECT_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
+add_test(NAME boot_image COMMAND ${QUIRE_PYTHON} -m pytest -q -p no:cacheprovider test_image.py
+	WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/boot)
+set_tests_properties(boot_image PROPERTIES TIMEOUT 60 ENVIRONMENT
+	"QUIRE_BUILD=${PROJECT_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
