@@ -161,9 +161,23 @@ void line_draw_again(struct line_edit *e)
 	line_draw_update(e);
 }
 
+/* A window's line in full: nothing is drawn on these rows again, so that here it may wrap. */
+static void show_all(struct line_edit *e)
+{
+	char text[SHELL_LINE_BYTES];
+
+	line_edit_text(e, text);
+	put_move(e, 0);
+	line_draw_put(e, "\033[K");
+	line_draw_put(e, text);
+}
+
 void line_draw_end(struct line_edit *e, const char *text)
 {
-	put_move(e, e->shown_count);
+	if (e->length > e->room || e->left > 0)
+		show_all(e);
+	else
+		put_move(e, e->shown_count);
 	line_draw_put(e, text);
 }
 
@@ -177,7 +191,7 @@ void line_draw_choices(struct line_edit *e, const struct completion *c)
 		if (strlen(c->words[i]) + 2 > width)
 			width = strlen(c->words[i]) + 2;
 	per_line = columns / width ? columns / width : 1;
-	line_draw_end(e, "");
+	put_move(e, e->shown_count);
 	for (unsigned i = 0; i < c->count && e->change_length + width + 1 < limit; i++) {
 		char text[80];
 

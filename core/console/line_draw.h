@@ -11,7 +11,7 @@ void line_draw_begin(struct line_edit *e, unsigned columns);
 void line_draw_update(struct line_edit *e);
 /* The whole row, on an empty line of the screen. */
 void line_draw_again(struct line_edit *e);
-/* Leave the row: the cursor behind it, then `text`. */
+/* Leave the row, the whole line shown: the cursor behind it, then `text`. */
 void line_draw_end(struct line_edit *e, const char *text);
 /* The words to choose from, in columns below the row; then the row again. */
 void line_draw_choices(struct line_edit *e, const struct completion *c);

@@ -76,7 +76,7 @@ static int run_help(int argc, char **argv)
 SHELL_COMMAND(help) = {
 	.name = "help",
 	.arguments = "[--json] [COMMAND]",
-	.summary = "list the commands, or explain one",
+	.summary = "List the commands, or explain one",
 	.help = "Without an argument: every command with one line about it.\n"
 		"In a usage line [..] may be left out and CAPITALS stand for a word of yours.\n"
 		"Numbers are decimal or 0x hexadecimal and may end in K, M, G or T.\n",
@@ -93,7 +93,7 @@ static int run_clear(int argc, char **argv)
 
 SHELL_COMMAND(clear) = {
 	.name = "clear",
-	.summary = "clear the screen",
+	.summary = "Clear the screen",
 	.help = "Ctrl-L does the same and keeps the line being typed.\n",
 	.run = run_clear,
 };
@@ -109,7 +109,7 @@ static int run_echo(int argc, char **argv)
 SHELL_COMMAND(echo) = {
 	.name = "echo",
 	.arguments = "[WORD]...",
-	.summary = "print its words",
+	.summary = "Print its words",
 	.help = "For marks in the output of a script:\n"
 		"  echo 'before'; mem; spawn churn; echo 'after'; mem\n",
 	.run = run_echo,

@@ -102,7 +102,7 @@ static const char *const log_words[] = {"error", "warn", "info", "debug", "-n", 
 SHELL_COMMAND(log) = {
 	.name = "log",
 	.arguments = "[--json] [-n LINES] [error|warn|info|debug]",
-	.summary = "the kernel's log",
+	.summary = "The kernel's log",
 	.help = "The last lines the kernel logged, with the seconds since it started.\n"
 		"A level leaves out the less important ones; -n keeps the last LINES.\n"
 		"  log -n 20 warn\n",

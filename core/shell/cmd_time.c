@@ -68,7 +68,7 @@ static int run_time(int argc, char **argv)
 SHELL_COMMAND(time) = {
 	.name = "time",
 	.arguments = "[--json]",
-	.summary = "time since the kernel started, and how the boot spent it",
+	.summary = "Time since the kernel started, and how the boot spent it",
 	.help = "'at' counts from the kernel's first instruction, 'took' from the milestone "
 		"before.\n"
 		"The time stamp counter's rate is measured once, against the named clock.\n",

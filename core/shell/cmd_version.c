@@ -29,7 +29,7 @@ static int run_version(int argc, char **argv)
 SHELL_COMMAND(version) = {
 	.name = "version",
 	.arguments = "[--json]",
-	.summary = "which Quire this is",
+	.summary = "Which Quire this is",
 	.help = "Version, source commit, CPU, compiler and kind of build.\n",
 	.run = run_version,
 };

@@ -78,10 +78,13 @@ int shell_error(const char *format, ...)
 	return -EINVAL;
 }
 
-/* JSON comes in morsels; the consoles get them by the plateful. */
+/*
+ * JSON comes in morsels; the consoles get them by the plateful. Not a large one: interrupts are off
+ * while a slow serial line takes it.
+ */
 static struct {
 	size_t used;
-	char text[512];
+	char text[128];
 } plate;
 
 static void serve(void)

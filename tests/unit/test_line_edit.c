@@ -253,6 +253,20 @@ static void keys_that_end_a_line(void **state)
 	assert_int_equal(t.column, 9);
 }
 
+static void a_long_line_is_left_whole_on_the_screen(void **state)
+{
+	(void)state;
+	begin(20);
+	type("abcdefghijklmnopqrstuvwxyz");
+	key(KEY_HOME);
+	assert_string_equal(row_text(0), "quire> abcdefghijk>");
+	assert_int_equal(key(KEY_ENTER), LINE_ENTERED);
+	assert_string_equal(row_text(0), "quire> abcdefghijklm");
+	assert_string_equal(row_text(1), "nopqrstuvwxyz");
+	assert_int_equal(t.row, 2);
+	assert_int_equal(t.column, 0);
+}
+
 static void too_long_is_refused_and_loses_nothing(void **state)
 {
 	(void)state;
@@ -382,6 +396,7 @@ int main(void)
 		cmocka_unit_test(history_holds_the_last_32),
 		cmocka_unit_test(completion_of_commands_and_words),
 		cmocka_unit_test(keys_that_end_a_line),
+		cmocka_unit_test(a_long_line_is_left_whole_on_the_screen),
 		cmocka_unit_test(too_long_is_refused_and_loses_nothing),
 		cmocka_unit_test(random_keys_never_garble_the_screen),
 	};

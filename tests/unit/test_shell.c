@@ -227,7 +227,7 @@ static void help_lists_explains_and_fits_the_screen(void **state)
 
 	(void)state;
 	assert_int_equal(run("help"), 0);
-	assert_non_null(strstr(output, "  clear    clear the screen\n"));
+	assert_non_null(strstr(output, "  clear    Clear the screen\n"));
 	for (size_t i = 0; i < used; i++) {
 		column = output[i] == '\n' ? 0 : column + 1;
 		assert_true(column <= 80);
