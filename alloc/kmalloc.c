@@ -2,7 +2,7 @@
 /*
  * kmalloc: from a request to a size class, and from an address back to its slab.
  *
- *   bytes ──► kmalloc_class() ──► cache->current ──► first free bit ──► object
+ *   bytes ──► class_of[] ──► cache->current ──► first free bit ──► object
  *   object ──► page descriptor ──► slab header ──► slot ──► bit set
  *
  * Invariant: a slot's bit is 0 exactly while its object belongs to a caller.
@@ -40,6 +40,8 @@ void kheap_init(struct kheap *heap, struct page_allocator *pages)
 	for (unsigned i = 0; i < KMALLOC_CLASSES; i++)
 		cache_init(&heap->classes[i], heap, class_names[i], kmalloc_class_bytes(i),
 			   KMEM_CLASS);
+	for (size_t i = 0; i < array_len(heap->class_of); i++)
+		heap->class_of[i] = (uint8_t)kmalloc_class(i * 8);
 	cache_init(&heap->headers, heap, "slab headers", sizeof(struct slab), KMEM_INTERNAL);
 	cache_init(&heap->cache_cache, heap, "caches", sizeof(struct kmem_cache), KMEM_INTERNAL);
 }
@@ -86,6 +88,14 @@ void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags)
 }
 
 /* ---- free ---- */
+
+void slab_put_slow(struct slab *s, unsigned slot, uintptr_t caller, port_irq_t irq)
+{
+	struct kheap *heap = s->cache->heap; /* *s may go away */
+
+	slab_put_locked(s, slot, caller);
+	spin_unlock(&heap->lock, irq);
+}
 
 void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller, port_irq_t irq)
 {

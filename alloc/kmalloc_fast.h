@@ -37,11 +37,16 @@ static inline void *cache_alloc_fast(struct kheap *heap, struct kmem_cache *cach
 	return cache_alloc_slow(cache, caller, irq);
 }
 
+static inline struct kmem_cache *kheap_class(struct kheap *heap, size_t bytes)
+{
+	return &heap->classes[heap->class_of[(bytes + 7) / 8]];
+}
+
 static inline void *kheap_alloc_fast(struct kheap *heap, size_t bytes, uintptr_t caller)
 {
 	if (unlikely(bytes > KMALLOC_SMALL_MAX))
 		return large_alloc(heap, bytes, 0, caller);
-	return cache_alloc_fast(heap, &heap->classes[kmalloc_class(bytes)], caller);
+	return cache_alloc_fast(heap, kheap_class(heap, bytes), caller);
 }
 
 static inline void *kheap_alloc_zeroed_fast(struct kheap *heap, size_t bytes, uintptr_t caller)
@@ -51,7 +56,7 @@ static inline void *kheap_alloc_zeroed_fast(struct kheap *heap, size_t bytes, ui
 
 	if (unlikely(bytes > KMALLOC_SMALL_MAX))
 		return large_alloc(heap, bytes, KMALLOC_ZERO, caller);
-	cache = &heap->classes[kmalloc_class(bytes)];
+	cache = kheap_class(heap, bytes);
 	object = cache_alloc_fast(heap, cache, caller);
 	if (likely(object))
 		__builtin_memset(object, 0, cache->object_bytes);
@@ -65,19 +70,19 @@ static inline void kheap_free_fast_locked(struct kheap *heap, struct slab *s, vo
 	unsigned slot = slab_live_slot(s, (uintptr_t)object);
 	struct kmem_cache *cache = s->cache;
 
-	if (unlikely(slot == SLAB_NO_SLOT))
-		goto slow;
-	if (unlikely(s != cache->current && (s->free == 0 || s->free + 1 == cache->objects)))
-		goto slow;
+	if (unlikely(slot == SLAB_NO_SLOT)) {
+		kheap_free_slow(heap, object, caller, irq);
+		return;
+	}
+	if (unlikely(s != cache->current && (s->free == 0 || s->free + 1 == cache->objects))) {
+		slab_put_slow(s, slot, caller, irq);
+		return;
+	}
 	s->bitmap[slot / 64] |= (uint64_t)1 << (slot % 64);
 	s->word = slot / 64;
 	s->free++;
 	cache->frees++;
 	spin_unlock(&heap->lock, irq);
-	return;
-
-slow:
-	kheap_free_slow(heap, object, caller, irq);
 }
 
 static inline void kheap_free_fast(struct kheap *heap, void *object, uintptr_t caller)

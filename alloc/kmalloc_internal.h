@@ -144,10 +144,16 @@ static inline bool slab_is_ours(const struct kheap *heap, const struct slab *s)
 	return s && s->cache->heap == heap && s->cache->kind != KMEM_INTERNAL;
 }
 
-/* ---- kmalloc.c: what kmalloc_fast.h leaves; both drop the lock ---- */
+/* ---- kmalloc.c: what kmalloc_fast.h leaves; all drop the lock ---- */
 
-must_check void *cache_alloc_slow(struct kmem_cache *cache, uintptr_t caller, port_irq_t irq);
-void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller, port_irq_t irq);
+#define slow_fn __attribute__((noinline)) /* keeps its saved registers out of the fast path */
+
+must_check slow_fn void *cache_alloc_slow(struct kmem_cache *cache, uintptr_t caller,
+					  port_irq_t irq);
+/* Free the live object in `slot`. */
+slow_fn void slab_put_slow(struct slab *s, unsigned slot, uintptr_t caller, port_irq_t irq);
+/* Free whatever `object` is, or refuse. */
+slow_fn void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller, port_irq_t irq);
 
 /* ---- slab.c: slabs come and go ---- */
 

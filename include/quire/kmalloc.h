@@ -61,6 +61,8 @@ struct kheap {
 	struct spinlock lock;
 	bool track;         /* new slabs remember who allocated and freed each object */
 	struct list caches; /* every cache: classes, the two internal ones, typed ones */
+	uint8_t class_of[KMALLOC_SMALL_MAX / 8 +
+			 1]; /* index into classes, for bytes / 8 rounded up */
 	struct kmem_cache classes[KMALLOC_CLASSES];
 	struct kmem_cache headers;        /* the cache of slab headers */
 	struct kmem_cache cache_cache;    /* the cache of struct kmem_cache */

@@ -108,12 +108,34 @@ static void bench_held(size_t bytes, uint64_t count)
 	       (unsigned long long)held, (double)held / (double)live);
 }
 
+/* The table of docs/adr/0004-kmalloc.md. */
+static void bench_classes(size_t bytes, uint64_t count)
+{
+	struct kmem_cache_stats c;
+	double sum = 0;
+	size_t i = 0;
+
+	(void)bytes;
+	(void)count;
+	printf("| object | slab KiB | objects | behind the last | of the slab "
+	       "|\n|--:|--:|--:|--:|--:|\n");
+	for (; kheap_cache_stats(&kernel_heap, i, &c) && c.size_class; i++) {
+		double share = 100.0 * c.waste_bytes / (double)(c.slab_pages * PAGE_BYTES);
+
+		sum += share;
+		printf("| %u | %u | %u | %u | %.1f %% |\n", c.object_bytes, c.slab_pages * 4,
+		       c.objects_per_slab, c.waste_bytes, share);
+	}
+	printf("mean %.1f %%\n", sum / (double)i);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(size_t bytes, uint64_t count);
 } cases[] = {
-	{"loop", bench_loop}, {"pair", bench_pair},   {"cache-pair", bench_cache_pair},
-	{"lifo", bench_lifo}, {"churn", bench_churn}, {"held", bench_held},
+	{"loop", bench_loop},       {"pair", bench_pair},   {"cache-pair", bench_cache_pair},
+	{"lifo", bench_lifo},       {"churn", bench_churn}, {"held", bench_held},
+	{"classes", bench_classes},
 };
 
 int main(int argc, char **argv)
@@ -129,6 +151,7 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	}
-	fprintf(stderr, "usage: bench_kmalloc loop|pair|cache-pair|lifo|churn|held BYTES COUNT\n");
+	fprintf(stderr,
+		"usage: bench_kmalloc loop|pair|cache-pair|lifo|churn|held|classes BYTES COUNT\n");
 	return 2;
 }
