@@ -174,7 +174,8 @@ class RealMaps(Case):
                 self.assertEqual((status, err), (0, ""))
                 rows = re.findall(r"^0x([0-9a-f]+)  0x([0-9a-f]+) +(\d+) +[\d.]+ [KMGTP]iB  (\w+) +"
                                   r"[A-Z][A-Za-z, ]+: \S.*$|"
-                                  r"^0x(0+)  0x(0*fff) +1 +4 KiB  (reserved) +page 0: .*$", out, re.M)
+                                  r"^0x(0+)  0x(0*fff) +1 +4 KiB  (reserved) +page 0: .*$",
+                                  out, re.M)
                 self.assertEqual(len(rows), len(plan["regions"]))
                 for row, region in zip(rows, plan["regions"]):
                     if row[4]:
@@ -233,7 +234,7 @@ ODD = {
     "CRLF": (RAM + "Reserved 0x0 1 0xf\n").replace("\n", "\r\n"),
     "no newline at the end": RAM.rstrip(),
     "tabs and runs of blanks": "\tConventional \t 0x100000   16384\t0xf  \n",
-    "comments and blank lines": "# a machine\n\n   # indented\n" + RAM + "\n#" + "x" * 100000 + "\n",
+    "comments and blank lines": "# a machine\n\n   # indented\n" + RAM + "\n#" + "x" * 99999 + "\n",
     "comment behind an entry": RAM.rstrip() + "   # the only one\n",
     "attributes of 64 bits": "Conventional 0x100000 16384 0xffffffffffffffff\n",
     "leading zeros": "Conventional 0x00000000000000000000100000 0000016384 0x0\n",
@@ -247,8 +248,9 @@ ODD = {
                               "BootServicesData 0x100000000 522752 0xf\n",
     "a region across 1 MiB": "Conventional 0x1000 16384 0xf\n",
     "one page at 1 MiB": "Conventional 0x100000 1 0xf\n",
-    "sparse: every other page": "".join(f"Conventional {0x100000 + i * 0x2000:#x} 1 0xf\n"
-                                        for i in range(2000)) + "Conventional 0x40000000 1024 0xf\n",
+    "sparse: every other page": "".join(
+        f"Conventional {0x100000 + i * 0x2000:#x} 1 0xf\n" for i in range(2000))
+        + "Conventional 0x40000000 1024 0xf\n",
     "sparse: a page in each pageblock": "".join(f"Conventional {0x200000 * (i + 4):#x} 1 0xf\n"
                                                 for i in range(3000)) + RAM,
     "sparse: a page in each gibibyte": "".join(f"BootServicesData {0x40000000 * (i + 1):#x} 1 0xf\n"
@@ -262,7 +264,8 @@ ODD = {
 
 # Maps from which no plan can be made, and a word of the reason.
 NO_PLAN = {
-    "no usable RAM": ("Reserved 0x100000 5000 0xf\nLoaderData 0x4000000 5000 0xf\n", "no usable page"),
+    "no usable RAM": ("Reserved 0x100000 5000 0xf\nLoaderData 0x4000000 5000 0xf\n",
+                      "no usable page"),
     "usable only as page 0": ("Conventional 0x0 1 0xf\n", "no usable page"),
     "usable only below 1 MiB": ("Conventional 0x1000 158 0xf\n", "1 MiB"),
     "all usable covered by reserved": (RAM + "Reserved 0x0 1048576 0xf\n", "no usable page"),
@@ -315,7 +318,8 @@ MALFORMED = {
     "NUL behind the type": (b"Conventional\0 0x100000 16384 0xf\n", 1, "unknown memory type"),
     "terminal escapes are not echoed": (b"\x1b[31mred 0x0 1 0xf\n", 1, r"'\?\[31mred'"),
     "long garbage is cut": ("x" * 100000 + " 0x0 1 0xf\n", 1, r"'x{20}\.\.\.'"),
-    "lone CR as line end": ("Conventional 0x100000 16384 0xf\rReserved 0x0 1 0xf\r", 1, "more columns"),
+    "lone CR as line end": ("Conventional 0x100000 16384 0xf\rReserved 0x0 1 0xf\r", 1,
+                            "more columns"),
     "UTF-16": (RAM.encode("utf-16"), 1, "."),
     "first of two errors": ("Bogus 0x0 1 0xf\nAlso bogus\n", 1, "Bogus"),
     "error behind many good lines": (RAM * 5000 + "Bogus 0x0 1 0xf\n", 5001, "Bogus"),

@@ -200,6 +200,10 @@ static void test_dropped(void **state)
 	check_rounding((struct region_input){0x10000, ((uint64_t)1 << 52) - 16, REGION_MMIO}, 0, 0);
 	check_rounding((struct region_input){0, (uint64_t)1 << 52, REGION_BAD}, 0, 0);
 	check_rounding((struct region_input){UINT64_MAX, 1, REGION_BAD}, 0, 0);
+	/* Their size in bytes wraps to four pages. */
+	check_rounding((struct region_input){0x10000, ((uint64_t)1 << 52) + 4, REGION_BAD}, 0, 0);
+	check_rounding((struct region_input){0x10000, ((uint64_t)1 << 52) + 4, REGION_USABLE}, 0,
+		       0);
 	/* Ends at the highest address there is: kept. One page more: free memory there is a lie, */
 	check_rounding((struct region_input){(top - 2) << 12, 2, REGION_USABLE}, top - 2, 2);
 	check_rounding((struct region_input){(top - 2) << 12, 2, REGION_RESERVED}, top - 2, 2);
