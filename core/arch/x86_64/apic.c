@@ -13,6 +13,7 @@
 #define REG_TASK_PRIORITY 0x80u
 #define REG_EOI           0xb0u
 #define REG_SPURIOUS      0xf0u
+#define REG_IN_SERVICE    0x100u /* 8 registers of 32 vectors, 16 bytes apart */
 #define REG_ERROR         0x280u
 #define REG_LVT_TIMER     0x320u
 #define REG_LVT_THERMAL   0x330u
@@ -35,7 +36,7 @@
 #define APIC_BASE_X2APIC ((uint64_t)1 << 10)
 
 static volatile uint32_t *registers; /* xAPIC; NULL in x2APIC mode */
-static bool x2apic;
+static bool x2apic, found;
 
 static uint32_t apic_read(uint32_t offset)
 {
@@ -53,6 +54,27 @@ static void apic_write(uint32_t offset, uint32_t value)
 void apic_end_of_interrupt(void)
 {
 	apic_write(REG_EOI, 0);
+}
+
+static bool in_service(unsigned vector)
+{
+	return apic_read(REG_IN_SERVICE + vector / 32 * 16) >> vector % 32 & 1;
+}
+
+/* An interrupt the firmware had going would hold back all below it until it is acknowledged. */
+bool apic_end_stray(unsigned vector)
+{
+	if (!found || !in_service(vector))
+		return false;
+	apic_end_of_interrupt();
+	return true;
+}
+
+static void end_leftovers(void)
+{
+	for (unsigned vector = 255; vector >= VECTOR_EXCEPTIONS; vector--)
+		if (apic_end_stray(vector))
+			log_info("the firmware left interrupt 0x%x unacknowledged", vector);
 }
 
 uint32_t apic_id(void)
@@ -112,6 +134,8 @@ void apic_init(void)
 	apic_write(REG_TASK_PRIORITY, 0);
 	interrupt_set_handler(VECTOR_SPURIOUS, spurious);
 	apic_write(REG_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
+	found = true;
+	end_leftovers();
 	log_info("local APIC %u, %s mode", apic_id(), x2apic ? "x2APIC" : "xAPIC");
 }
 

@@ -54,7 +54,6 @@ struct cpu {
 	struct tss tss;
 	uint8_t ist_stack[IST_COUNT][IST_STACK_BYTES] __attribute__((aligned(16)));
 };
-_Static_assert(offsetof(struct cpu, index) == PORT_GS_INDEX, "port_cpu() reads it");
 
 extern struct cpu boot_cpu;
 

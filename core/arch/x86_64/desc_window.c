@@ -104,6 +104,5 @@ void port_back_descriptors(struct page *descs_of_block, pfn_t frame)
 	__atomic_store_n(entry,
 			 pfn_to_paddr(frame).a | PTE_PRESENT | PTE_WRITE | PTE_GLOBAL | pte_nx(),
 			 __ATOMIC_RELEASE);
-	/* Also forgets what the CPU cached of the shared tables on this path. */
-	invlpg((vaddr_t){virt});
+	tlb_flush_page((vaddr_t){virt});
 }

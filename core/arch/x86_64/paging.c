@@ -18,11 +18,7 @@
 /* Tables for arch_map_physical(): a framebuffer's edges and a few device pages. */
 #define DEVICE_TABLES 12u
 
-paddr_t kernel_root;
 bool paging_is_ours;
-
-static uint64_t *reserve_next;
-static uint64_t reserve_left;
 
 static uint64_t *boot_table(void)
 {
@@ -34,65 +30,15 @@ static uint64_t *boot_table(void)
 	return table;
 }
 
-uint64_t *reserve_table(void)
+static void make_reserve(uint64_t pages)
 {
-	uint64_t *table = reserve_next;
+	void *tables = boot_alloc(pages * PAGE_BYTES);
 
-	if (!reserve_left)
-		return NULL;
-	reserve_left--;
-	reserve_next += TABLE_ENTRIES;
-	return table;
-}
-
-static void reserve_init(uint64_t pages)
-{
-	reserve_next = boot_alloc(pages * PAGE_BYTES);
-	if (!reserve_next)
+	if (!tables)
 		port_panic("boot pool exhausted: %llu tables for the descriptor window",
 			   (unsigned long long)pages);
-	assert(((uintptr_t)reserve_next & PAGE_MASK) == 0);
-	reserve_left = pages;
-}
-
-uint64_t *table_walk(uint64_t *root, uint64_t virt, unsigned level, table_source source)
-{
-	uint64_t *table = root;
-
-	for (unsigned at = LEVEL_ROOT; at > level; at--) {
-		uint64_t *entry = &table[level_index(virt, at)];
-
-		if (!*entry) {
-			uint64_t *below = source();
-
-			if (!below)
-				return NULL;
-			*entry = table_entry(below);
-		}
-		assert(!(*entry & PTE_LARGE));
-		table = table_of(*entry);
-	}
-	return &table[level_index(virt, level)];
-}
-
-bool map_span(uint64_t *root, struct span s, unsigned max_level, uint64_t flags,
-	      table_source source)
-{
-	while (s.bytes) {
-		unsigned level = span_level(&s, max_level);
-		uint64_t *entry = table_walk(root, s.virt, level, source);
-		unsigned index = level_index(s.virt, level);
-
-		if (!entry)
-			return false;
-		/* Stay in this table for as long as the page size does. */
-		do {
-			assert(!*entry);
-			*entry++ = s.phys | flags | PTE_PRESENT | (level ? PTE_LARGE : 0);
-			span_advance(&s, level_bytes(level));
-		} while (++index < TABLE_ENTRIES && s.bytes && span_level(&s, max_level) == level);
-	}
-	return true;
+	assert(((uintptr_t)tables & PAGE_MASK) == 0);
+	reserve_init(tables, pages);
 }
 
 static void map_boot(uint64_t *root, uint64_t virt, uint64_t phys, uint64_t bytes, uint64_t flags)
@@ -188,7 +134,7 @@ void arch_paging_init(const struct boot_info *bi, const struct region *ram, size
 	uint64_t *root = boot_table();
 	uint64_t bytes;
 
-	reserve_init(desc_window_tables(ram, ram_count) + DEVICE_TABLES);
+	make_reserve(desc_window_tables(ram, ram_count) + DEVICE_TABLES);
 	bytes = map_all_ram(root, bi, ram, ram_count);
 	map_image(root, bi);
 	desc_window_init(root);

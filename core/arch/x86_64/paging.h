@@ -62,8 +62,13 @@ bool map_span(uint64_t *root, struct span s, unsigned max_level, uint64_t flags,
 /* The entry for `virt` at `level`, making the tables above it. NULL when out of tables. */
 uint64_t *table_walk(uint64_t *root, uint64_t virt, unsigned level, table_source source);
 
-/* Tables set aside at boot for what comes later: the descriptor window and devices. */
+/* Tables set aside at boot for what comes later: the descriptor window and devices. NULL when all
+ * are used. */
+void reserve_init(void *tables, uint64_t count);
 uint64_t *reserve_table(void);
+
+/* After an entry for `address` was removed or changed, before its memory is used otherwise. */
+void tlb_flush_page(vaddr_t address);
 
 void desc_window_init(uint64_t *root);
 uint64_t desc_window_tables(const struct region *ram, size_t count);

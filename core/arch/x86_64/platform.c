@@ -45,7 +45,7 @@ const struct acpi_platform *platform(void)
 	if (error)
 		log_warn("no usable ACPI tables: assuming a plain PC");
 	else
-		log_info("%u CPUs, %u I/O APICs, PM timer %s, 8042 %s", p.cpus, p.ioapic_count,
+		log_info("CPUs: %u, I/O APICs: %u, PM timer %s, 8042 %s", p.cpus, p.ioapic_count,
 			 p.pm_timer.address ? "present" : "absent",
 			 p.no_i8042 ? "absent" : "possible");
 	if (p.bad_tables)

@@ -24,6 +24,7 @@ void pic_disable(void);
 /* apic.c: the local APIC of this CPU. */
 void apic_init(void); /* panics with a sentence when there is none */
 void apic_end_of_interrupt(void);
+bool apic_end_stray(unsigned vector); /* acknowledge one nobody handles, if it is in service */
 uint32_t apic_id(void);
 bool apic_is_x2apic(void);
 void apic_timer_oneshot(uint32_t count); /* masked: for calibration */

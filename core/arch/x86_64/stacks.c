@@ -93,8 +93,8 @@ static void block_table_release(uint64_t block)
 	if (used[block] || !entry)
 		return;
 	directories[block] = 0;
-	/* The CPU may have cached the entry; any address of the block makes it forget. */
-	invlpg((vaddr_t){STACK_WINDOW_BASE + block * level_bytes(1)});
+	/* The CPU may have cached the table; any address of the block makes it forget. */
+	tlb_flush_page((vaddr_t){STACK_WINDOW_BASE + block * level_bytes(1)});
 	page_free(&kernel_pages, paddr_to_pfn(paddr(entry & PTE_ADDRESS)), 0);
 }
 
@@ -117,10 +117,13 @@ static bool map_stack(uint64_t slot, const pfn_t *frames, size_t pages)
 	return true;
 }
 
-static void fill(uint64_t *stack, size_t bytes)
+/* Through the direct map: the stack's own addresses may not be there yet. */
+static void fill(pfn_t frame)
 {
-	for (size_t i = 0; i < bytes / sizeof *stack; i++)
-		stack[i] = THREAD_STACK_PATTERN;
+	uint64_t *words = port_phys_to_virt(pfn_to_paddr(frame));
+
+	for (size_t i = 0; i < PAGE_BYTES / sizeof *words; i++)
+		words[i] = THREAD_STACK_PATTERN;
 }
 
 void *port_stack_alloc(size_t bytes)
@@ -136,6 +139,8 @@ void *port_stack_alloc(size_t bytes)
 	got = page_alloc_bulk(&kernel_pages, frames, pages, PAGE_ANY);
 	if (got < pages)
 		goto free_frames;
+	for (size_t i = 0; i < pages; i++)
+		fill(frames[i]);
 	irq = spin_lock(&lock);
 	slot = slot_take();
 	if (slot >= 0 && map_stack((uint64_t)slot, frames, pages))
@@ -145,7 +150,6 @@ void *port_stack_alloc(size_t bytes)
 	spin_unlock(&lock, irq);
 	if (!stack)
 		goto free_frames;
-	fill(stack, pages * PAGE_BYTES);
 	return stack;
 
 free_frames:
@@ -163,7 +167,7 @@ static void unmap_stack(uint64_t slot, pfn_t *frames, size_t pages)
 		assert(table[first + i] & PTE_PRESENT);
 		frames[i] = paddr_to_pfn(paddr(table[first + i] & PTE_ADDRESS));
 		table[first + i] = 0;
-		invlpg((vaddr_t){slot_top(slot) - (pages - i) * PAGE_BYTES});
+		tlb_flush_page((vaddr_t){slot_top(slot) - (pages - i) * PAGE_BYTES});
 	}
 }
 

@@ -8,7 +8,7 @@
  * their interrupt is let in, so the table needs no lock.
  */
 #define LOG_TAG "trap"
-#include "trap.h"
+#include "platform.h"
 #include <quire/arch.h>
 #include <quire/assert.h>
 #include <quire/log.h>
@@ -81,8 +81,10 @@ void interrupt_set_handler(unsigned vector, interrupt_handler handler)
 	handlers[vector] = handler;
 }
 
+/* The firmware may have left one pending; unacknowledged it would hold back all others. */
 static void interrupt_unknown(uint64_t vector)
 {
+	(void)apic_end_stray((unsigned)vector);
 	if (this_cpu()->unknown_interrupts++ == 0)
 		log_warn("interrupt vector 0x%llx has no handler; further ones are only counted",
 			 (unsigned long long)vector);
