@@ -46,3 +46,7 @@ add_dependencies(tests fuzz_parse)
 add_test(NAME fuzz_parse COMMAND fuzz_parse -max_total_time=10 -max_len=3000 -print_final_stats=1
 	-artifact_prefix=${CMAKE_CURRENT_BINARY_DIR}/fuzz_parse-)
 set_tests_properties(fuzz_parse PROPERTIES LABELS "host;fuzz" TIMEOUT 120)
+quire_host_test(test_tables SOURCES tests/unit/test_tables.c core/arch/x86_64/tables.c core/arch/x86_64/mmio.c)
+quire_host_test(test_desc_window SOURCES tests/unit/test_desc_window.c core/arch/x86_64/tables.c core/arch/x86_64/desc_window.c)
+quire_host_test(test_stacks SOURCES tests/unit/test_stacks.c core/arch/x86_64/tables.c core/arch/x86_64/stacks.c
+	${PAGE_TEST_SOURCES} FLAGS -DSTACK_BLOCKS=512u)

@@ -23,18 +23,20 @@
 #define SLOT_PAGES      (SLOT_BYTES / PAGE_BYTES)
 #define STACK_PAGES_MAX (SLOT_PAGES - 1)
 #define BLOCK_SLOTS     64u
-#define BLOCKS          2048u /* 131,072 stacks in 4 GiB of addresses */
+#ifndef STACK_BLOCKS
+#define STACK_BLOCKS 2048u /* 131,072 stacks in 4 GiB of addresses; the host tests take fewer */
+#endif
 
 _Static_assert(BLOCK_SLOTS *SLOT_PAGES == TABLE_ENTRIES, "a block is a page table");
 
 static struct spinlock lock = SPINLOCK_INIT(LOCK_RANK_STACKS);
-static uint64_t used[BLOCKS];          /* a bit a slot */
-static uint64_t not_full[BLOCKS / 64]; /* a bit a block with a free slot */
-static uint64_t *directories;          /* the window's PDs, one after the other */
+static uint64_t used[STACK_BLOCKS];          /* a bit a slot */
+static uint64_t not_full[STACK_BLOCKS / 64]; /* a bit a block with a free slot */
+static uint64_t *directories;                /* the window's PDs, one after the other */
 
 void stack_window_init(uint64_t *root)
 {
-	size_t count = BLOCKS / TABLE_ENTRIES;
+	size_t count = STACK_BLOCKS / TABLE_ENTRIES;
 	uint64_t *tables = boot_alloc((count + 1) * PAGE_BYTES);
 
 	if (!tables)
@@ -178,7 +180,7 @@ void port_stack_free(void *stack, size_t bytes)
 	pfn_t frames[STACK_PAGES_MAX];
 	port_irq_t irq;
 
-	assert(pages && pages <= STACK_PAGES_MAX && slot < BLOCKS * BLOCK_SLOTS);
+	assert(pages && pages <= STACK_PAGES_MAX && slot < STACK_BLOCKS * BLOCK_SLOTS);
 	assert((uintptr_t)stack == slot_top(slot) - pages * PAGE_BYTES);
 	irq = spin_lock(&lock);
 	assert(used[slot / BLOCK_SLOTS] >> slot % BLOCK_SLOTS & 1);
@@ -192,7 +194,7 @@ void port_stack_free(void *stack, size_t bytes)
 bool stack_window_slot(uint64_t address, uint64_t *slot)
 {
 	if (address < STACK_WINDOW_BASE ||
-	    address >= STACK_WINDOW_BASE + (uint64_t)BLOCKS * BLOCK_SLOTS * SLOT_BYTES)
+	    address >= STACK_WINDOW_BASE + (uint64_t)STACK_BLOCKS * BLOCK_SLOTS * SLOT_BYTES)
 		return false;
 	*slot = (address - STACK_WINDOW_BASE) / SLOT_BYTES;
 	return true;
