@@ -277,7 +277,10 @@ void console_force(void)
 		gone->next->prev = gone->prev;
 		busy_sink = NULL;
 	}
+	/* Whatever stood open is closed: the report starts in the first column, in plain colours. */
 	row_length = 0;
 	scan = IN_TEXT;
+	if (!at_line_start)
+		emit_locked("\033[0m\n", 5);
 	console_log_changed();
 }
