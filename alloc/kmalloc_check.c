@@ -38,8 +38,6 @@ static const char *check_bitmap(const struct slab *s)
 	for (unsigned slot = cache->slots; slot < SLAB_OBJECTS_MAX; slot++)
 		if (slab_slot_is_free(s, slot))
 			return "kmalloc: a slot beyond the last object is free";
-	if (cache->first && slab_slot_is_free(s, 0))
-		return "kmalloc: a header slab's own header is free";
 	return s->word < SLAB_WORDS ? NULL : "kmalloc: a slab's hint is out of range";
 }
 
@@ -59,8 +57,6 @@ static const char *check_slab(struct kmem_cache *cache, const struct slab *s, st
 	home = slab_of(cache->heap, s);
 	if (!home || home->cache != &cache->heap->headers)
 		return "kmalloc: a slab header is not in a header slab";
-	if ((cache == &cache->heap->headers) != (home == s))
-		return "kmalloc: a slab header is in the wrong place";
 	if (slab_live_slot(home, (uintptr_t)s) == SLAB_NO_SLOT)
 		return "kmalloc: a slab header is free";
 	wrong = check_bitmap(s);

@@ -42,10 +42,14 @@ static inline uint64_t slab_pages_by_descriptors(void)
 
 static inline void heap_init(uint64_t ram_pages)
 {
-	const struct region ram[] = {{pfn(512), ram_pages, REGION_USABLE}};
+	/* The last pageblock is described, but nobody hands it to the page allocator. */
+	const struct region ram[] = {
+		{pfn(512), ram_pages, REGION_USABLE},
+		{pfn(512 + ram_pages), 512, REGION_RECLAIMABLE},
+	};
 
-	host_ram_init((512 + ram_pages) * PAGE_BYTES);
-	host_pages_init(&pages, ram, 1);
+	host_ram_init((512 + ram_pages + 512) * PAGE_BYTES);
+	host_pages_init(&pages, ram, 2);
 	kheap_init(&kernel_heap, &pages);
 	host_misuse_reset();
 	pages_free_at_start = free_pages();

@@ -193,13 +193,17 @@ static void test_pages_of_others(void **state)
 	assert_refused("double free, or free of free memory", in_run);
 }
 
+/* RAM that is free and always was, and RAM that the page allocator was never given. */
 static void test_never_allocated(void **state)
 {
-	char *end = host_ram + ((pages.pfn_limit - 1) << PAGE_SHIFT);
+	char *withheld = host_ram + ((pages.pfn_limit - 1) << PAGE_SHIFT);
+	char *last = withheld - (PAGEBLOCK_PAGES << PAGE_SHIFT);
 
 	(void)state;
-	kfree(end);
-	assert_refused("double free, or free of free memory", end);
+	kfree(last);
+	assert_refused("double free, or free of free memory", last);
+	kfree(withheld);
+	assert_refused("free of a foreign pointer", withheld);
 }
 
 static void test_large(void **state)
@@ -356,6 +360,8 @@ static void test_check_finds_broken_books(void **state)
 	void *object = kmalloc(48);
 	struct slab *s = slab_of(&kernel_heap, object);
 	struct kmem_cache *cache = s->cache;
+	struct slab *home = slab_of(&kernel_heap, s);
+	uint64_t *home_desc = &pages.descs[physical(home) >> PAGE_SHIFT].word, word = *home_desc;
 
 #define must_find(breakage, repair, text)                                                          \
 	do {                                                                                       \
@@ -396,6 +402,17 @@ static void test_check_finds_broken_books(void **state)
 		  (list_remove(&s->link), cache->current = s), "a slab is in the wrong list");
 	must_find(list_push_back(&cache->full, &s->link), list_remove(&s->link),
 		  "the current slab is in a list");
+	must_find((cache->current = NULL, list_push_back(&cache->full, &s->link), s->word = 99),
+		  (list_remove(&s->link), cache->current = s, s->word = 0),
+		  "a slab's hint is out of range");
+	must_find((s->free = 0, s->bitmap[0] = 0, s->bitmap[1] = 0),
+		  (s->free = 84, s->bitmap[0] = ~1ull, s->bitmap[1] = (1ull << 21) - 1),
+		  "the current slab is full");
+	must_find(home->bitmap[0] ^= 2, home->bitmap[0] ^= 2, "a slab header is free");
+	must_find((home->bitmap[0] ^= 4, home->free--, kernel_heap.headers.allocs++),
+		  (home->bitmap[0] ^= 4, home->free++, kernel_heap.headers.allocs--),
+		  "live headers are not slabs");
+	must_find(*home_desc = 0, *home_desc = word, "a slab header is not in a header slab");
 	kfree(object);
 }
 
