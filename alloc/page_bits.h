@@ -144,27 +144,57 @@ static inline void bits_store(uint64_t *bits, uint64_t *runs, unsigned word, uin
 	*runs = (*runs & ~((uint64_t)0xff << shift)) | word_runs(value) << shift;
 }
 
-/* Set the `n` (1..512) bits from `at` up; they must fit. */
-static inline void bits_set(uint64_t *bits, uint64_t *runs, unsigned at, unsigned n)
+/* bits_set() and bits_clear() across words: with ones = ~0 or 0. */
+static inline void bits_fill(uint64_t *bits, uint64_t *runs, unsigned at, unsigned n, uint64_t ones)
 {
 	do {
 		unsigned word = at / 64, room = 64 - at % 64, m = n < room ? n : room;
+		uint64_t mask = bits_mask(at % 64, m);
 
-		bits_store(bits, runs, word, bits[word] | bits_mask(at % 64, m));
+		bits_store(bits, runs, word, (bits[word] & ~mask) | (ones & mask));
 		at += m;
 		n -= m;
 	} while (n);
 }
 
+/* Set the `n` (1..512) bits from `at` up; they must fit. */
+static inline void bits_set(uint64_t *bits, uint64_t *runs, unsigned at, unsigned n)
+{
+	if (likely(at % 64 + n <= 64))
+		bits_store(bits, runs, at / 64, bits[at / 64] | bits_mask(at % 64, n));
+	else
+		bits_fill(bits, runs, at, n, ~(uint64_t)0);
+}
+
 static inline void bits_clear(uint64_t *bits, uint64_t *runs, unsigned at, unsigned n)
 {
-	do {
-		unsigned word = at / 64, room = 64 - at % 64, m = n < room ? n : room;
+	if (likely(at % 64 + n <= 64))
+		bits_store(bits, runs, at / 64, bits[at / 64] & ~bits_mask(at % 64, n));
+	else
+		bits_fill(bits, runs, at, n, 0);
+}
 
-		bits_store(bits, runs, word, bits[word] & ~bits_mask(at % 64, m));
-		at += m;
-		n -= m;
-	} while (n);
+/* The same for a set whose runs nobody asks for. */
+static inline void bits_set_plain(uint64_t *bits, unsigned at, unsigned n)
+{
+	unsigned word = at / 64;
+
+	for (at %= 64; unlikely(at + n > 64); at = 0, word++) {
+		bits[word] |= bits_mask(at, 64 - at);
+		n -= 64 - at;
+	}
+	bits[word] |= bits_mask(at, n);
+}
+
+static inline void bits_clear_plain(uint64_t *bits, unsigned at, unsigned n)
+{
+	unsigned word = at / 64;
+
+	for (at %= 64; unlikely(at + n > 64); at = 0, word++) {
+		bits[word] &= ~bits_mask(at, 64 - at);
+		n -= 64 - at;
+	}
+	bits[word] &= ~bits_mask(at, n);
 }
 
 #endif

@@ -8,11 +8,16 @@
  *   class_map[c] = { open, untaken pageblocks of class c }, spare = those of class 9 and untouched ones
  *   zone.free    = sum of the free frames of its superblocks
  *   superblock on list c < 9  <=>  class_map[c] not empty
- *   superblock on list 9 + j  <=>  2^j is the largest aligned run in spare
+ *   superblock on list 9 + j   =>  no aligned run in spare is larger than 2^j;
+ *                                  it is on one of them while spare is not empty
  *
  * A request of order k takes the first non-empty list from k up. Below 9 that
  * names a class, and any pageblock of the class will do; from 9 up it names a
  * superblock with room for whole pageblocks. Either way the tightest fit.
+ *
+ * Taking spare pageblocks leaves the superblock on its list, giving them back
+ * moves it up at once: who takes and gives in turns moves nothing. A
+ * superblock found on too high a list is moved down by the search.
  *
  * Lock: pa->lock, held by the caller of everything here.
  */
@@ -64,19 +69,53 @@ static void list_remove_superblock(struct page_allocator *pa, struct superblock 
 		zone->nonempty &= ~(1u << list);
 }
 
-void superblock_reclass(struct page_allocator *pa, struct superblock *sb)
+/* The list for the spare pageblocks a superblock has now, 9..18 or CLASS_NONE. */
+static unsigned spare_list(const struct superblock *sb)
 {
-	unsigned top = runs_class(sb->spare_runs);
+	unsigned run = runs_class(sb->spare_runs);
 
-	if (top != CLASS_NONE)
-		top += CLASS_WHOLE;
-	if (top == sb->top)
-		return;
+	return run == CLASS_NONE ? CLASS_NONE : run + CLASS_WHOLE;
+}
+
+static void superblock_move(struct page_allocator *pa, struct superblock *sb, unsigned list)
+{
 	if (sb->top != CLASS_NONE)
 		list_remove_superblock(pa, sb, sb->top);
-	sb->top = (uint8_t)top;
-	if (top != CLASS_NONE)
-		list_add(pa, sb, top);
+	sb->top = (uint8_t)list;
+	if (list != CLASS_NONE)
+		list_add(pa, sb, list);
+}
+
+void superblock_raise(struct page_allocator *pa, struct superblock *sb)
+{
+	if (likely(sb->top == PAGE_ORDER_MAX))
+		return;
+	if (sb->top == CLASS_NONE || runs_words(sb->spare_runs, sb->top + 1u - CLASS_WHOLE))
+		superblock_move(pa, sb, spare_list(sb));
+}
+
+/*
+ * The first list from `order` up that is not empty, or PAGE_LISTS; its first
+ * superblock can serve it. Those whose spare pageblocks went since they were
+ * put there move down on the way, each once for the allocation that took them.
+ */
+static inline unsigned list_choose(struct page_allocator *pa, struct page_free_set *zone,
+				   unsigned order)
+{
+	uint32_t lists;
+
+	while ((lists = zone->nonempty >> order) != 0) {
+		unsigned list = order + (unsigned)__builtin_ctz(lists);
+		struct superblock *sb;
+
+		if (list < PARTIAL_LISTS)
+			return list;
+		sb = &pa->superblocks[zone->head[list]];
+		if (likely(runs_words(sb->spare_runs, list - CLASS_WHOLE)))
+			return list;
+		superblock_move(pa, sb, spare_list(sb));
+	}
+	return PAGE_LISTS;
 }
 
 static void class_leave(struct page_allocator *pa, struct superblock *sb, unsigned block,
@@ -88,7 +127,6 @@ static void class_leave(struct page_allocator *pa, struct superblock *sb, unsign
 		return;
 	if (block_class == CLASS_WHOLE) {
 		bits_clear(sb->spare, &sb->spare_runs, block, 1);
-		superblock_reclass(pa, sb);
 		return;
 	}
 	sb->class_map[block_class][word] &= ~((uint64_t)1 << block % 64);
@@ -108,7 +146,7 @@ static void class_enter(struct page_allocator *pa, struct superblock *sb, unsign
 		return;
 	if (block_class == CLASS_WHOLE) {
 		bits_set(sb->spare, &sb->spare_runs, block, 1);
-		superblock_reclass(pa, sb);
+		superblock_raise(pa, sb);
 		return;
 	}
 	if (!sb->class_words[block_class])
@@ -127,6 +165,14 @@ void block_reclass(struct page_allocator *pa, struct superblock *sb, unsigned bl
 	info->block_class = (uint8_t)now;
 	class_leave(pa, sb, block, before);
 	class_enter(pa, sb, block, now);
+}
+
+/* The same when the summary may not have changed at all, as it mostly has not. */
+static inline void block_reclass_from(struct page_allocator *pa, struct superblock *sb,
+				      unsigned block, uint64_t runs_before)
+{
+	if (block_info(sb, block)->runs != runs_before)
+		block_reclass(pa, sb, block);
 }
 
 static unsigned described_below(const struct superblock *sb, unsigned block)
@@ -176,12 +222,11 @@ static unsigned block_choose(struct page_allocator *pa, struct superblock *sb, u
 bool block_for_single(struct page_allocator *pa, enum page_zone zone, struct superblock **sb,
 		      unsigned *block)
 {
-	const struct page_free_set *set = &pa->zones[zone];
-	unsigned list;
+	struct page_free_set *set = &pa->zones[zone];
+	unsigned list = list_choose(pa, set, 0);
 
-	if (!set->nonempty)
+	if (list == PAGE_LISTS)
 		return false;
-	list = bits_lowest(set->nonempty);
 	*sb = &pa->superblocks[set->head[list]];
 	*block = block_choose(pa, *sb, list);
 	return true;
@@ -194,11 +239,12 @@ static uint64_t take_in_block(struct page_allocator *pa, struct superblock *sb, 
 	struct pageblock *info = block_info(sb, block);
 	uint64_t *bits = block_bits(sb, block);
 	unsigned at = bits_find(bits, words, k);
+	uint64_t runs = info->runs;
 
 	bits_clear(bits, &info->runs, at, pages);
 	info->free = (uint16_t)(info->free - pages);
 	pa->zones[sb->zone].free -= pages;
-	block_reclass(pa, sb, block);
+	block_reclass_from(pa, sb, block, runs);
 	return block_frame(sb, block) + at;
 }
 
@@ -217,11 +263,8 @@ static uint64_t take_blocks(struct page_allocator *pa, struct superblock *sb, un
 	if (bits_test(sb->fresh, first))
 		block_open(pa, sb, first);
 	if (whole) {
-		uint64_t no_summary = 0;
-
 		bits_clear(sb->spare, &sb->spare_runs, first, whole);
-		bits_set(sb->taken, &no_summary, first, whole);
-		superblock_reclass(pa, sb);
+		bits_set_plain(sb->taken, first, whole);
 	}
 	if (rest) {
 		struct pageblock *info = block_info(sb, last);
@@ -236,18 +279,11 @@ static uint64_t take_blocks(struct page_allocator *pa, struct superblock *sb, un
 	return block_frame(sb, first);
 }
 
-static uint64_t take_in_zone(struct page_allocator *pa, enum page_zone zone, unsigned order,
-			     uint64_t pages)
+static inline uint64_t take_from_list(struct page_allocator *pa, struct superblock *sb,
+				      unsigned list, unsigned order, uint64_t pages)
 {
-	const struct page_free_set *set = &pa->zones[zone];
-	uint32_t lists = set->nonempty >> order;
-	struct superblock *sb;
-	unsigned list, block;
+	unsigned block;
 
-	if (!lists)
-		return PFN_NONE.n;
-	list = order + (unsigned)__builtin_ctz(lists);
-	sb = &pa->superblocks[set->head[list]];
 	if (order >= CLASS_WHOLE)
 		return take_blocks(pa, sb, order - CLASS_WHOLE, pages);
 	block = block_choose(pa, sb, list);
@@ -282,15 +318,19 @@ static uint64_t take_low(struct page_allocator *pa, unsigned order, uint64_t pag
 
 uint64_t page_take(struct page_allocator *pa, unsigned order, uint64_t pages, unsigned flags)
 {
-	uint64_t frame = PFN_NONE.n;
+	unsigned z = flags & PAGE_BELOW_1M   ? PAGE_ZONE_LOW
+		     : flags & PAGE_BELOW_4G ? PAGE_ZONE_DMA32
+					     : PAGE_ZONE_NORMAL;
 
-	if (likely(!(flags & (PAGE_BELOW_4G | PAGE_BELOW_1M))))
-		frame = take_in_zone(pa, PAGE_ZONE_NORMAL, order, pages);
-	if (frame == PFN_NONE.n && !(flags & PAGE_BELOW_1M))
-		frame = take_in_zone(pa, PAGE_ZONE_DMA32, order, pages);
-	if (unlikely(frame == PFN_NONE.n))
-		frame = take_low(pa, order, pages, flags);
-	return frame;
+	for (; z > PAGE_ZONE_LOW; z--) {
+		struct page_free_set *zone = &pa->zones[z];
+		unsigned list = list_choose(pa, zone, order);
+
+		if (list < PAGE_LISTS)
+			return take_from_list(pa, &pa->superblocks[zone->head[list]], list, order,
+					      pages);
+	}
+	return take_low(pa, order, pages, flags);
 }
 
 void page_give(struct page_allocator *pa, uint64_t frame, uint64_t pages)
@@ -302,19 +342,18 @@ void page_give(struct page_allocator *pa, uint64_t frame, uint64_t pages)
 
 	pa->zones[sb->zone].free += pages;
 	if (whole) {
-		uint64_t no_summary = 0;
-
-		bits_clear(sb->taken, &no_summary, block, whole);
+		bits_clear_plain(sb->taken, block, whole);
 		bits_set(sb->spare, &sb->spare_runs, block, whole);
-		superblock_reclass(pa, sb);
+		superblock_raise(pa, sb);
 		block += whole;
 	}
 	if (rest) {
 		struct pageblock *info = block_info(sb, block);
+		uint64_t runs = info->runs;
 
 		bits_set(block_bits(sb, block), &info->runs, (unsigned)(frame % PAGEBLOCK_PAGES),
 			 rest);
 		info->free = (uint16_t)(info->free + rest);
-		block_reclass(pa, sb, block);
+		block_reclass_from(pa, sb, block, runs);
 	}
 }

@@ -20,6 +20,14 @@ static size_t take_word(struct page_allocator *pa, uint64_t *word, uint64_t firs
 	uint64_t left = *word;
 	size_t n = 0;
 
+	if (left == ~(uint64_t)0 && room >= 64) {
+		for (; n < 64; n++) {
+			descs[n].word = desc;
+			out[n].n = first_frame + n;
+		}
+		*word = 0;
+		return n;
+	}
 	do {
 		unsigned bit = bits_lowest(left);
 

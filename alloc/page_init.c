@@ -117,7 +117,7 @@ static void lay_out(struct page_allocator *pa, const struct page_config *config,
 	struct pieces pieces = {.config = config};
 	struct piece piece;
 	struct superblock *sb = NULL;
-	uint64_t super = NO_SUPERBLOCK, no_summary = 0;
+	uint64_t super = NO_SUPERBLOCK;
 	uint64_t span = 0; /* pageblocks dealt out so far */
 	unsigned end = 0;
 
@@ -132,8 +132,8 @@ static void lay_out(struct page_allocator *pa, const struct page_config *config,
 		}
 		span += piece.first + piece.count - end;
 		end = piece.first + piece.count;
-		bits_set(sb->described, &no_summary, piece.first, piece.count);
-		bits_set(sb->fresh, &no_summary, piece.first, piece.count);
+		bits_set_plain(sb->described, piece.first, piece.count);
+		bits_set_plain(sb->fresh, piece.first, piece.count);
 		pa->desc_frames_used += piece.count;
 	}
 }
@@ -229,7 +229,7 @@ static uint64_t blocks_add(struct page_allocator *pa, struct superblock *sb, uns
 		block += m;
 		count -= m;
 	}
-	superblock_reclass(pa, sb);
+	superblock_raise(pa, sb);
 	return pages;
 }
 

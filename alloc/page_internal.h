@@ -9,8 +9,9 @@
  *
  * A superblock stands on list c (0..8) of its zone while class_map[c] is not
  * empty, and on one of the lists 9..18 while it has a spare pageblock: that of
- * the largest aligned run of them. So whatever the order of a request, the
- * first non-empty list from there up serves it, without a search.
+ * the largest aligned run of them, or a higher one until somebody looks. So
+ * whatever the order of a request, the first non-empty list from there up
+ * serves it, without a search.
  *
  * A pageblock is in exactly one of these states:
  *
@@ -148,8 +149,8 @@ void page_give(struct page_allocator *pa, uint64_t frame, uint64_t pages);
 void block_open(struct page_allocator *pa, struct superblock *sb, unsigned block);
 /* The summary changed: put the pageblock where it belongs now. */
 void block_reclass(struct page_allocator *pa, struct superblock *sb, unsigned block);
-/* `spare` changed: put the superblock on the list it belongs on now. */
-void superblock_reclass(struct page_allocator *pa, struct superblock *sb);
+/* `spare` grew: put the superblock on a higher list if it belongs there now. */
+void superblock_raise(struct page_allocator *pa, struct superblock *sb);
 /* The pageblock an order-0 request of that zone is served from, opened; false when none is left. */
 bool block_for_single(struct page_allocator *pa, enum page_zone zone, struct superblock **sb,
 		      unsigned *block);

@@ -9,3 +9,11 @@ quire_host_test(test_page_recovery SOURCES tests/unit/test_page_recovery.c ${PAG
 quire_host_test(test_page_misuse SOURCES tests/unit/test_page_misuse.c ${PAGE_TEST_SOURCES})
 quire_host_test(test_page_init SOURCES tests/unit/test_page_init.c ${PAGE_TEST_SOURCES})
 quire_host_test(test_page_check SOURCES tests/unit/test_page_check.c ${PAGE_TEST_SOURCES})
+
+# Not a test: ns and instructions of the operations, see the file. DWARF 4 is what valgrind reads.
+list(TRANSFORM PAGE_TEST_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE PAGE_BENCH_SOURCES)
+add_executable(bench_page EXCLUDE_FROM_ALL ${PAGE_BENCH_SOURCES} ${PROJECT_SOURCE_DIR}/tests/bench/bench_page.c
+	${PROJECT_SOURCE_DIR}/tests/host/port.c)
+target_compile_options(bench_page PRIVATE -O2 -gdwarf-4 -fno-strict-aliasing ${QUIRE_WARNINGS} -DQUIRE_HOSTED)
+target_include_directories(bench_page PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/tests/host
+	${PROJECT_SOURCE_DIR}/alloc)

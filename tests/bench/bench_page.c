@@ -43,6 +43,33 @@ static void order3(uint64_t count)
 	pairs(3, count);
 }
 
+/* As on a machine that has been running: some pageblocks are partly used. */
+static void make_warm(void)
+{
+	pfn_t small = page_alloc(&pa, 0, PAGE_ANY), large = page_alloc(&pa, 9, PAGE_ANY);
+
+	if (pfn_is_none(small) || pfn_is_none(large))
+		abort();
+}
+
+static void order0_warm(uint64_t count)
+{
+	make_warm();
+	pairs(0, count);
+}
+
+static void order3_warm(uint64_t count)
+{
+	make_warm();
+	pairs(3, count);
+}
+
+static void order9_warm(uint64_t count)
+{
+	make_warm();
+	pairs(9, count);
+}
+
 static void order9(uint64_t count)
 {
 	pairs(9, count);
@@ -103,15 +130,12 @@ static const struct {
 	void (*run)(uint64_t count);
 	uint64_t count;
 } operations[] = {
-	{"order-0-pair", order0, 1000000},
-	{"order-3-pair", order3, 1000000},
-	{"order-9-pair", order9, 1000000},
-	{"order-10-pair", order10, 1000000},
-	{"bulk-64", bulk_word, 64 * 20000},
-	{"bulk-alloc", bulk_alloc, HELD},
-	{"bulk-alloc-free", bulk_alloc_and_free, HELD},
-	{"fill-and-free", fill, HELD},
-	{"churn", churn, 1000000},
+	{"order-0-pair", order0, 1000000},      {"order-3-pair", order3, 1000000},
+	{"order-9-pair", order9, 1000000},      {"order-0-warm", order0_warm, 1000000},
+	{"order-3-warm", order3_warm, 1000000}, {"order-9-warm", order9_warm, 1000000},
+	{"order-10-pair", order10, 1000000},    {"bulk-64", bulk_word, 64 * 20000},
+	{"bulk-alloc", bulk_alloc, HELD},       {"bulk-alloc-free", bulk_alloc_and_free, HELD},
+	{"fill-and-free", fill, HELD},          {"churn", churn, 1000000},
 };
 
 static void prepare(void)
