@@ -191,7 +191,7 @@ static void force_writes_whatever_is_held_and_gives_up_a_sink_that_faults(void *
 	console_printf("half");
 	log_error("out at once");
 	assert_non_null(strstr(a.text, "out at once"));
-	assert_memory_equal(a.text, "\r\033[Kopen\nquire> x", 18);
+	assert_memory_equal(a.text, "\r\033[Kopen\nquire> x", 17);
 	assert_non_null(strstr(a.text, "\033[0m\n")); /* the report starts on a line of its own */
 	for (size_t i = 0; console_sink_name(i, &name); i++)
 		assert_string_not_equal(name, "bad");
