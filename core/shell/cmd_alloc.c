@@ -76,13 +76,14 @@ static int alloc_pages(const char *order_text, const char *below, struct holding
 static int alloc_bytes(const char *text, struct holding *out)
 {
 	uint64_t bytes;
+	char size[12];
 
 	if (shell_parse_u64(text, &bytes))
 		return shell_error("'%s' is not a size", text);
 	out->pointer = kmalloc(bytes);
 	out->order = NOT_PAGES;
 	if (!out->pointer) {
-		shell_error("no memory for %llu bytes in one piece", (ull)bytes);
+		shell_error("no %s of memory in one piece", format_bytes(size, bytes));
 		return -ENOMEM;
 	}
 	return 0;
@@ -119,8 +120,7 @@ static int run_alloc(int argc, char **argv)
 	int error;
 
 	if (!order && argc < 2)
-		return below || as_json ? shell_error("a size is needed (try: help alloc)")
-					: list_holdings();
+		return below || as_json ? shell_error("a size is needed") : list_holdings();
 	if (below && !order)
 		return shell_error("--below goes with --order");
 	if (shell_no_more(order ? argc : argc - 1, order ? argv : argv + 1))
@@ -173,11 +173,15 @@ static int run_free(int argc, char **argv)
 	void *pointer;
 
 	if (argc < 2)
-		return shell_error("an address is needed (try: help free)");
+		return shell_error("an address is needed");
 	if (shell_parse_u64(argv[1], &address))
 		return shell_error("'%s' is not an address", argv[1]);
 	if (shell_no_more(argc - 1, argv + 1))
 		return -EINVAL;
+	if (address == 0) {
+		shell_printf("freeing NULL is allowed, and does nothing\n");
+		return 0;
+	}
 	pointer = (void *)(uintptr_t)address;
 	holding = holding_find(pointer);
 	if (holding && holding->order != NOT_PAGES) {

@@ -204,7 +204,7 @@ static int run_peek(int argc, char **argv)
 	uint64_t address;
 
 	if (!frame && argc < 2)
-		return shell_error("an address is needed (try: help peek)");
+		return shell_error("an address is needed");
 	if (shell_parse_u64(frame ? frame : argv[1], &address))
 		return shell_error("'%s' is not an address", frame ? frame : argv[1]);
 	if (frame)

@@ -300,10 +300,18 @@ struct kill_by_name {
 	unsigned killed;
 };
 
-/* Does the thread belong to `name`? Workloads with several roles call theirs "NAME:role" or alike. */
+/*
+ * Does the thread belong to `name`? The shorter of the two names must begin the longer, so that
+ * "producer-consumer" means its threads "producer", too.
+ */
 static bool thread_is_called(const struct thread_info *t, const char *name)
 {
-	return !name || !strncmp(t->name, name, strlen(name));
+	size_t given, own = strlen(t->name);
+
+	if (!name)
+		return true;
+	given = strlen(name);
+	return !strncmp(t->name, name, given < own ? given : own);
 }
 
 static void kill_if_called(const struct thread_info *t, void *context)

@@ -71,8 +71,11 @@ int shell_error(const char *format, ...)
 	va_start(args, format);
 	format_buffer_v(text, sizeof text, format, args);
 	va_end(args);
-	if (running)
+	/* A message that ends in a hint of its own needs no other. */
+	if (running && text[strlen(text) - 1] != ')')
 		shell_printf("%s: %s (try: help %s)\n", running->name, text, running->name);
+	else if (running)
+		shell_printf("%s: %s\n", running->name, text);
 	else
 		shell_printf("%s\n", text);
 	return -EINVAL;
