@@ -46,20 +46,26 @@ int kmem_cache_destroy(struct kmem_cache *cache)
 {
 	struct kheap *heap = cache->heap;
 	uintptr_t caller = caller_address();
-	port_irq_t irq;
 	struct slab *home;
+	port_irq_t irq;
+	unsigned slot;
 
 	if (cache->kind != KMEM_TYPED)
 		return -EINVAL;
 	irq = spin_lock(&heap->lock);
+	home = slab_of(heap, cache);
+	if (!home || home->cache != &heap->cache_cache ||
+	    (slot = slab_live_slot(home, (uintptr_t)cache)) == SLAB_NO_SLOT) {
+		kheap_refuse(heap, cache, NULL, caller, irq);
+		return -EINVAL;
+	}
 	if (cache->allocs != cache->frees) {
 		spin_unlock(&heap->lock, irq);
 		return -EBUSY;
 	}
 	cache_trim_locked(cache, caller); /* without live objects, `current` is all it can have */
 	list_remove(&cache->link);
-	home = slab_of(heap, cache);
-	slab_put_locked(home, slab_slot_around(home, (uintptr_t)cache), caller);
+	slab_put_locked(home, slot, caller);
 	spin_unlock(&heap->lock, irq);
 	return 0;
 }

@@ -21,7 +21,7 @@
 #define KMALLOC_SMALL_MAX 8192 /* larger requests are runs of pages */
 #define KMALLOC_CLASSES   57   /* 8, 16, 32 .. 128 in steps of 16, then 8 a doubling */
 #define KMALLOC_ALIGN_MAX ((size_t)1 << 30)
-/* Any object is aligned to 8, from 16 bytes up to 16; powers of two to their size, up to a page. */
+/* Objects are aligned to 8, from 9 bytes on to 16; powers of two to their size, up to a page. */
 #define KMALLOC_MIN_ALIGN 8
 
 enum kmalloc_flags {
@@ -106,7 +106,7 @@ must_check struct kmem_cache *kmem_cache_create(struct kheap *heap, const char *
 						size_t align);
 must_check void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags);
 void kmem_cache_free(struct kmem_cache *cache, void *object);
-/* -EBUSY and no change while objects are live; -EINVAL for a cache nobody created. */
+/* -EBUSY and no change while objects are live; -EINVAL for a cache that is none (any more). */
 must_check int kmem_cache_destroy(struct kmem_cache *cache);
 
 /* Everything known about an address, for people. Slow; takes locks. */

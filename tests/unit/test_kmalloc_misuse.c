@@ -142,6 +142,8 @@ static void test_foreign(void **state)
 {
 	static int global;
 	int local;
+	uint64_t limit = pages.pfn_limit;
+	void *object;
 	char *past_ram = host_ram + (pages.pfn_limit << PAGE_SHIFT);
 	const uintptr_t wild[] = {
 		1,
@@ -164,6 +166,12 @@ static void test_foreign(void **state)
 	assert_refused("free of a foreign pointer", past_ram);
 	kfree(host_ram); /* page 0: no RAM of ours */
 	assert_refused("free of a foreign pointer", host_ram);
+	object = kmalloc(8);
+	pages.pfn_limit = physical(object) >> PAGE_SHIFT; /* as if RAM ended just below it */
+	kfree(object);
+	pages.pfn_limit = limit;
+	assert_refused("free of a foreign pointer", object);
+	kfree(object);
 	for (size_t i = 0; i < array_len(wild); i++) {
 		kfree((void *)wild[i]);
 		assert_refused("free of a foreign pointer", (void *)wild[i]);
@@ -281,6 +289,18 @@ static void test_own_books(void **state)
 	assert_int_equal(kmem_cache_destroy(cache), 0);
 }
 
+static void test_cache_destroyed_twice(void **state)
+{
+	struct kmem_cache *other = kmem_cache_create(&kernel_heap, "other", 64, 0);
+	struct kmem_cache *cache = kmem_cache_create(&kernel_heap, "cache", 64, 0);
+
+	(void)state;
+	assert_int_equal(kmem_cache_destroy(cache), 0);
+	assert_int_equal(kmem_cache_destroy(cache), -EINVAL);
+	assert_refused("double free", cache);
+	assert_int_equal(kmem_cache_destroy(other), 0);
+}
+
 static void test_realloc_of_nothing(void **state)
 {
 	char *object = kmalloc(100);
@@ -355,14 +375,6 @@ static void test_use_after_free_harms_no_books(void **state)
 }
 
 /* The validator must be able to fail: each broken book is found. */
-static void test_check_finds_broken_books(void **state)
-{
-	void *object = kmalloc(48);
-	struct slab *s = slab_of(&kernel_heap, object);
-	struct kmem_cache *cache = s->cache;
-	struct slab *home = slab_of(&kernel_heap, s);
-	uint64_t *home_desc = &pages.descs[physical(home) >> PAGE_SHIFT].word, word = *home_desc;
-
 #define must_find(breakage, repair, text)                                                          \
 	do {                                                                                       \
 		breakage;                                                                          \
@@ -372,6 +384,12 @@ static void test_check_finds_broken_books(void **state)
 		assert_null(kheap_check(&kernel_heap));                                            \
 	} while (0)
 
+static void test_check_finds_broken_slabs(void **state)
+{
+	void *object = kmalloc(48);
+	struct slab *s = slab_of(&kernel_heap, object);
+	struct kmem_cache *cache = s->cache;
+
 	(void)state;
 	must_find(s->free--, s->free++, "a slab's free count is not its bitmap's");
 	must_find((s->bitmap[1] ^= 1ull << 63, s->free++), (s->bitmap[1] ^= 1ull << 63, s->free--),
@@ -379,23 +397,11 @@ static void test_check_finds_broken_books(void **state)
 	must_find(s->word = SLAB_WORDS, s->word = 0, "a slab's hint is out of range");
 	must_find(s->cache = cache + 1, s->cache = cache,
 		  "a slab is in the lists of a cache that is not its own");
-	must_find(s->quick = NULL, s->quick = &kernel_heap,
-		  "a slab is quick that must not be, or the reverse");
 	must_find(s->base++, s->base--, "a slab is not aligned");
 	must_find(s->base += 4096, s->base -= 4096, "a slab's page does not name its header");
 	must_find(cache->slabs--, cache->slabs++, "more slabs in lists than counted");
 	must_find(cache->slabs++, cache->slabs--, "fewer slabs in lists than counted");
 	must_find(cache->allocs++, cache->allocs--, "live objects are not allocations less frees");
-	must_find(kernel_heap.headers.frees--, kernel_heap.headers.frees++,
-		  "live objects are not allocations less frees");
-	must_find(kernel_heap.slab_pages_held++, kernel_heap.slab_pages_held--,
-		  "pages held are not those of the slabs");
-	must_find(kernel_heap.track_pages_held++, kernel_heap.track_pages_held--,
-		  "pages held are not those of the slabs");
-	must_find(kernel_heap.large_live++, kernel_heap.large_live--,
-		  "live large objects are not allocations less frees");
-	must_find(cache->kind = KMEM_TYPED, cache->kind = KMEM_CLASS,
-		  "live caches are not those in the list");
 	must_find((cache->current = NULL, list_push_back(&cache->partial, &s->link)),
 		  (list_remove(&s->link), cache->current = s), "a partial slab is not chosen");
 	must_find((cache->current = NULL, list_push_back(&cache->full, &s->link)),
@@ -408,6 +414,30 @@ static void test_check_finds_broken_books(void **state)
 	must_find((s->free = 0, s->bitmap[0] = 0, s->bitmap[1] = 0),
 		  (s->free = 84, s->bitmap[0] = ~1ull, s->bitmap[1] = (1ull << 21) - 1),
 		  "the current slab is full");
+	kfree(object);
+}
+
+static void test_check_finds_broken_heaps(void **state)
+{
+	void *object = kmalloc(48);
+	struct slab *s = slab_of(&kernel_heap, object);
+	struct kmem_cache *cache = s->cache;
+	struct slab *home = slab_of(&kernel_heap, s);
+	uint64_t *home_desc = &pages.descs[physical(home) >> PAGE_SHIFT].word, word = *home_desc;
+
+	(void)state;
+	must_find(s->quick = NULL, s->quick = &kernel_heap,
+		  "a slab is quick that must not be, or the reverse");
+	must_find(kernel_heap.headers.frees--, kernel_heap.headers.frees++,
+		  "live objects are not allocations less frees");
+	must_find(kernel_heap.slab_pages_held++, kernel_heap.slab_pages_held--,
+		  "pages held are not those of the slabs");
+	must_find(kernel_heap.track_pages_held++, kernel_heap.track_pages_held--,
+		  "pages held are not those of the slabs");
+	must_find(kernel_heap.large_live++, kernel_heap.large_live--,
+		  "live large objects are not allocations less frees");
+	must_find(cache->kind = KMEM_TYPED, cache->kind = KMEM_CLASS,
+		  "live caches are not those in the list");
 	must_find(home->bitmap[0] ^= 2, home->bitmap[0] ^= 2, "a slab header is free");
 	must_find((home->bitmap[0] ^= 4, home->free--, kernel_heap.headers.allocs++),
 		  (home->bitmap[0] ^= 4, home->free++, kernel_heap.headers.allocs--),
@@ -431,11 +461,13 @@ int main(void)
 		heap_test(test_large),
 		heap_test(test_wrong_cache),
 		heap_test(test_own_books),
+		heap_test(test_cache_destroyed_twice),
 		heap_test(test_realloc_of_nothing),
 		heap_test(test_size_of_nothing),
 		heap_test(test_callers_are_named),
 		heap_test(test_use_after_free_harms_no_books),
-		heap_test(test_check_finds_broken_books),
+		heap_test(test_check_finds_broken_slabs),
+		heap_test(test_check_finds_broken_heaps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
