@@ -3,6 +3,7 @@
 #include "host.h"
 #include "sched_host.h"
 #include "sched_internal.h"
+#include <quire/errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -97,6 +98,29 @@ static void a_kill_does_not_interrupt_it(void **state)
 	assert_string_equal(trace, "a");
 }
 
+/* Killed while it slept: what it locks on its way out it still gets in turn. */
+static void sleep_and_lock(void *unused)
+{
+	assert_int_equal(thread_sleep_ns(1000 * HOST_TICK_NS), -EINTR);
+	lock_and_note((void *)(uintptr_t) "k");
+	(void)unused;
+}
+
+static void a_killed_thread_still_waits_for_it(void **state)
+{
+	uint32_t id = thread_create("killed", sleep_and_lock, NULL, &detached);
+
+	(void)state;
+	thread_yield();
+	mutex_lock(&mutex);
+	assert_int_equal(thread_kill(id), 0);
+	thread_sleep_ns(10 * HOST_TICK_NS);
+	assert_string_equal(trace, "");
+	mutex_unlock(&mutex);
+	thread_yield();
+	assert_string_equal(trace, "k");
+}
+
 /* A counter changed in two steps with an interrupt between them. */
 static unsigned shared;
 
@@ -164,6 +188,7 @@ int main(void)
 		TEST(free_mutex_costs_no_switch),
 		TEST(handed_over_in_order),
 		TEST(a_kill_does_not_interrupt_it),
+		TEST(a_killed_thread_still_waits_for_it),
 		TEST(it_excludes),
 		TEST(misuse_is_caught),
 	};

@@ -170,31 +170,35 @@ static void one_of_a_pair_takes_the_other(void **state)
 	}
 }
 
-/* The n-th allocation of a spawn fails, for every n until the spawn succeeds. */
+/* The n-th allocation from the spawn on fails, for every n below `steps_min` and on to a success. */
+static void fail_every_step(const char *name, long steps_min)
+{
+	long steps = 0;
+	int error;
+
+	do {
+		host_fail_after = steps++;
+		error = workload_spawn(name, 3, 1, NULL);
+		host_fail_after = -1;
+		if (error)
+			assert_int_equal(error, -ENOMEM);
+		let_run(error ? 30 : 1100); /* those that had started end */
+		assert_int_equal(thread_count(), 0);
+		assert_memory_equal(&host_live, &idle_system, sizeof host_live);
+	} while (error || steps < steps_min);
+}
+
+/* The spawned threads run after the spawn, or, better than it, in the middle of it. */
 static void out_of_memory_while_spawning(void **state)
 {
 	static const char *const names[] = {"noop", "sleep", "producer-consumer", "churn"};
 
 	(void)state;
-	for (size_t i = 0; i < array_len(names); i++) {
-		long steps = 0;
-		int error;
-
-		do {
-			host_fail_after = steps++;
-			error = workload_spawn(names[i], 3, 1, NULL);
-			host_fail_after = -1;
-			if (error) {
-				assert_int_equal(error, -ENOMEM);
-				let_run(30); /* those that had started end */
-				assert_int_equal(thread_count(), 0);
-				assert_memory_equal(&host_live, &idle_system, sizeof host_live);
-			}
-		} while (error);
-		assert_true(steps > 6);
-		let_run(1100);
-		assert_int_equal(thread_count(), 0);
-	}
+	for (size_t i = 0; i < array_len(names); i++)
+		fail_every_step(names[i], 7);
+	assert_int_equal(thread_set_priority(0, THREAD_PRIORITY_DEFAULT + 1), 0);
+	fail_every_step("sleep", 7);
+	fail_every_step("producer-consumer", 66);
 }
 
 /* Allocations fail while they run: they count the refusals and go on. */
