@@ -71,7 +71,7 @@ static void single_main(void *argument)
 
 int workload_start_single(struct workload_run *run)
 {
-	return workload_thread(run, run->kind->info.name, single_main, run);
+	return workload_thread(run, run->kind->info.thread_name, single_main, run);
 }
 
 /* Computes and nothing else; only the tick takes the CPU from it. */
@@ -111,29 +111,52 @@ static void noop(struct workload_run *run)
 
 static struct workload workloads[] = {
 	{
-		.info = {.name = "spin",
-			 .summary = "computes without a pause; the tick preempts it"},
+		.info =
+			{
+				.name = "spin",
+				.summary = "computes without a pause; the tick preempts it",
+				.thread_name = "spin",
+			},
 		.start = workload_start_single,
 		.body = spin,
 	},
 	{
-		.info = {.name = "sleep", .summary = "sleeps 1 to 20 ms, again and again"},
+		.info =
+			{
+				.name = "sleep",
+				.summary = "sleeps 1 to 20 ms, again and again",
+				.thread_name = "sleep",
+			},
 		.start = workload_start_single,
 		.body = sleep_again,
 	},
 	{
-		.info = {.name = "producer-consumer",
-			 .summary = "two threads, kmalloc'd messages through a bounded queue"},
+		.info =
+			{
+				.name = "producer-consumer",
+				.summary =
+					"two threads, kmalloc'd messages through a bounded queue",
+				.thread_name = "producer",
+			},
 		.start = workload_start_pair,
 	},
 	{
-		.info = {.name = "churn",
-			 .summary = "random kmalloc, kfree and page_alloc; checks contents"},
+		.info =
+			{
+				.name = "churn",
+				.summary = "random kmalloc, kfree and page_alloc; checks contents",
+				.thread_name = "churn",
+			},
 		.start = workload_start_single,
 		.body = workload_churn,
 	},
 	{
-		.info = {.name = "noop", .summary = "starts and ends at once"},
+		.info =
+			{
+				.name = "noop",
+				.summary = "starts and ends at once",
+				.thread_name = "noop",
+			},
 		.start = workload_start_single,
 		.body = noop,
 	},
@@ -202,6 +225,7 @@ bool workload_info_at(size_t i, struct workload_info *out)
 	*out = (struct workload_info){
 		.name = from->name,
 		.summary = from->summary,
+		.thread_name = from->thread_name,
 		.threads_started = __atomic_load_n(&from->threads_started, __ATOMIC_RELAXED),
 		.threads_ended = __atomic_load_n(&from->threads_ended, __ATOMIC_RELAXED),
 		.iterations = __atomic_load_n(&from->iterations, __ATOMIC_RELAXED),

@@ -126,7 +126,7 @@ int workload_start_pair(struct workload_run *run)
 	pair->run = run;
 	pair->references = 2;
 	message_queue_init(&pair->queue, QUEUE_CAPACITY);
-	if (workload_thread(run, "producer", producer_main, pair)) {
+	if (workload_thread(run, run->kind->info.thread_name, producer_main, pair)) {
 		pair->references = 1;
 		pair_put(pair);
 		return -ENOMEM;

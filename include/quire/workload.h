@@ -26,6 +26,7 @@ must_check int workload_spawn(const char *name, unsigned count, uint64_t seconds
 struct workload_info {
 	const char *name;
 	const char *summary;
+	const char *thread_name; /* of an instance's first thread; killing that ends the instance */
 	uint64_t threads_started, threads_ended;
 	uint64_t iterations; /* rounds, sleeps, messages received, allocations */
 	uint64_t messages;   /* sent */

@@ -158,9 +158,12 @@ static void one_of_a_pair_takes_the_other(void **state)
 {
 	(void)state;
 	for (uint32_t which = 0; which < 2; which++) {
+		struct thread_info t;
 		uint32_t first;
 
 		assert_int_equal(workload_spawn("producer-consumer", 1, 0, &first), 0);
+		assert_int_equal(thread_list(first - 1, &t, 1), 1);
+		assert_string_equal(t.name, info_of("producer-consumer").thread_name);
 		let_run(10);
 		assert_int_equal(thread_count(), 2);
 		assert_int_equal(thread_kill(first + which), 0);
