@@ -7,10 +7,11 @@
  *
  * A framebuffer is slow to write and far slower to read, so it is never read, and only
  * cells that differ from what is shown are drawn: a scroll costs the characters that
- * changed, several lines at once cost one redraw. A run of such cells is made a
- * scan line at a time in RAM and copied out whole:
+ * changed, several lines at once cost one redraw. A run of such cells is made in RAM
+ * and copied out a scan line at a time:
  *
- *	line  [ A scan 3 | B scan 3 | C scan 3 ] ──memcpy──► pixels + y * stride
+ *	block  [ A scan 0 | B scan 0 | C scan 0 ] ──memcpy──► pixels + y * stride
+ *	       [ A scan 1 | B scan 1 | C scan 1 ] ──memcpy──► pixels + (y + 1) * stride
  *
  * Lock: none; the console's is held around screen_write().
  */
@@ -21,7 +22,7 @@
 
 #define CELL_CURSOR  0x80000000u
 #define CELL_UNDRAWN 0x40000000u /* equals no cell */
-#define RUN_CELLS    64          /* drawn at a time */
+#define RUN_CELLS    32          /* drawn at a time */
 #define PIXELS_MAX   32768       /* a side; keeps products far from overflow */
 
 /* The usual sixteen, a little softer than pure, on black. */
@@ -71,7 +72,7 @@ static int take_geometry(struct screen *s, const struct boot_framebuffer *fb, vo
 /* The parts of the screen no cell covers are painted once, here. */
 static void paint_background(struct screen *s)
 {
-	uint32_t *line = s->line;
+	uint32_t *line = s->block;
 
 	/* `line` is a run wide; the scan line is filled from it piece by piece. */
 	size_t piece = (size_t)RUN_CELLS * s->font.width;
@@ -116,8 +117,9 @@ int screen_open(struct screen *s, const struct boot_framebuffer *fb, void *mappe
 	s->shown = kmalloc_array(count, sizeof *s->shown);
 	if (!s->shown)
 		goto free_cells;
-	s->line = kmalloc_array((size_t)RUN_CELLS * s->font.width, sizeof *s->line);
-	if (!s->line)
+	s->block =
+		kmalloc_array((size_t)RUN_CELLS * s->font.width * s->font.height, sizeof *s->block);
+	if (!s->block)
 		goto free_shown;
 
 	psf_map(&s->font, s->pairs);
@@ -139,25 +141,39 @@ free_pairs:
 
 void screen_close(struct screen *s)
 {
-	kfree(s->line);
+	kfree(s->block);
 	kfree(s->shown);
 	kfree(s->terminal.cells);
 	kfree(s->pairs);
 }
 
-/* One scan line of one glyph: a bit a pixel, the highest first. Returns past the last pixel. */
-static uint32_t *draw_bits(uint32_t *to, const uint8_t *bits, unsigned width, uint32_t ink,
-			   uint32_t paper)
+/* Two neighbouring pixels: the unit a glyph is made of, one 8-byte move each. */
+struct pair {
+	uint32_t left, right;
+};
+
+/* Make one glyph's pixels in a block whose scan lines are `pitch` pixels apart. */
+static void make_glyph(const struct psf_font *f, const uint8_t *bits, uint32_t ink, uint32_t paper,
+		       uint32_t *to, size_t pitch)
 {
-	uint32_t flip = ink ^ paper;
+	/* by two bits of the font, the higher one the left pixel */
+	const struct pair pairs[4] = {{paper, paper}, {paper, ink}, {ink, paper}, {ink, ink}};
 
-	for (unsigned x = 0; x < width; x += 8) {
-		unsigned byte = *bits++, n = width - x < 8 ? width - x : 8;
+	for (unsigned y = 0; y < f->height; y++, to += pitch, bits += f->row_bytes) {
+		const uint8_t *from = bits;
+		unsigned x = 0;
 
-		for (unsigned i = 0; i < n; i++, byte <<= 1)
-			*to++ = paper ^ (flip & (0u - (byte >> 7 & 1)));
+		for (; x + 8 <= f->width; x += 8, from++) {
+			struct pair *four = (struct pair *)(void *)(to + x);
+
+			four[0] = pairs[*from >> 6];
+			four[1] = pairs[*from >> 4 & 3];
+			four[2] = pairs[*from >> 2 & 3];
+			four[3] = pairs[*from & 3];
+		}
+		for (unsigned bit = 0x80; x < f->width; x++, bit >>= 1)
+			to[x] = *from & bit ? ink : paper;
 	}
-	return to;
 }
 
 /* Draw `count` (at most RUN_CELLS) cells of one row, as `shown` has them. */
@@ -165,24 +181,21 @@ static void draw_run(struct screen *s, unsigned row, unsigned column, unsigned c
 {
 	const struct psf_font *f = &s->font;
 	const uint32_t *cells = &s->shown[(size_t)row * s->terminal.columns + column];
-	const uint8_t *glyphs[RUN_CELLS];
+	size_t pitch = (size_t)count * f->width;
 	uint8_t *to = s->pixels + (size_t)row * f->height * s->stride_bytes +
 		      (size_t)column * f->width * 4;
 
-	for (unsigned i = 0; i < count; i++)
-		glyphs[i] = f->glyphs + (size_t)psf_glyph(f, cell_point(cells[i])) * f->glyph_bytes;
-	for (unsigned y = 0; y < f->height; y++, to += s->stride_bytes) {
-		uint32_t *line = s->line;
+	for (unsigned i = 0; i < count; i++) {
+		const uint8_t *bits =
+			f->glyphs + (size_t)psf_glyph(f, cell_point(cells[i])) * f->glyph_bytes;
+		uint32_t ink = s->palette[cell_colour(cells[i])], paper = s->palette[0];
+		bool cursor = cells[i] & CELL_CURSOR;
 
-		for (unsigned i = 0; i < count; i++) {
-			uint32_t ink = s->palette[cell_colour(cells[i])], paper = s->palette[0];
-			bool cursor = cells[i] & CELL_CURSOR;
-
-			line = draw_bits(line, glyphs[i] + y * f->row_bytes, f->width,
-					 cursor ? paper : ink, cursor ? ink : paper);
-		}
-		memcpy(to, s->line, (size_t)count * f->width * 4);
+		make_glyph(f, bits, cursor ? paper : ink, cursor ? ink : paper,
+			   s->block + (size_t)i * f->width, pitch);
 	}
+	for (unsigned y = 0; y < f->height; y++, to += s->stride_bytes)
+		memcpy(to, s->block + y * pitch, pitch * 4);
 }
 
 /* Bring one row up to date: find the runs of cells that differ, draw each. */

@@ -16,7 +16,7 @@ struct screen {
 	unsigned width, height; /* pixels */
 	uint32_t palette[CELL_COLOURS];
 	uint32_t *shown; /* the cell drawn at each place, with CELL_CURSOR */
-	uint32_t *line;  /* one scan line of a run of cells */
+	uint32_t *block; /* the pixels of a run of cells */
 };
 
 /* 0, or as fbcon_init(); on failure nothing is left behind. */
