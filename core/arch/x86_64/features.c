@@ -79,7 +79,8 @@ void features_enable_paging(void)
 	write_cr0(read_cr0() | CR0_WP);
 	if (f->pat)
 		enable_pat();
-	write_cr4(cr4 & ~CR4_PGE); /* throws away what the old tables left as global */
+	write_cr4(cr4 & ~CR4_PGE);   /* throws away what the old tables left as global */
+	cr4 |= f->mce ? CR4_MCE : 0; /* without it a machine check is a silent reset */
 	cr4 |= f->pge ? CR4_PGE : 0;
 	cr4 |= f->smep ? CR4_SMEP : 0;
 	cr4 |= f->smap ? CR4_SMAP : 0;

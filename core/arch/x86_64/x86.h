@@ -13,6 +13,7 @@
 #define CR0_WP ((uint64_t)1 << 16)
 #define CR0_CD ((uint64_t)1 << 30)
 
+#define CR4_MCE        ((uint64_t)1 << 6)
 #define CR4_PGE        ((uint64_t)1 << 7)
 #define CR4_OSFXSR     ((uint64_t)1 << 9)
 #define CR4_OSXMMEXCPT ((uint64_t)1 << 10)
