@@ -27,9 +27,9 @@ struct type_row {
 static const struct type_row rows[MEMMAP_TYPES] = {
 	[MEMMAP_RESERVED] = {"Reserved", "the firmware does not say for what",
 		REGION_RESERVED, BEHIND_RAM_IF_CACHEABLE},
-	[MEMMAP_LOADER_CODE] = {"LoaderCode", "the loader's: free once the kernel has what it needs",
+	[MEMMAP_LOADER_CODE] = {"LoaderCode", "the loader's: free once the kernel runs",
 		REGION_RECLAIMABLE, BEHIND_RAM},
-	[MEMMAP_LOADER_DATA] = {"LoaderData", "the loader's: free once the kernel has what it needs",
+	[MEMMAP_LOADER_DATA] = {"LoaderData", "the loader's: free once the kernel runs",
 		REGION_RECLAIMABLE, BEHIND_RAM},
 	[MEMMAP_BOOT_CODE] = {"BootServicesCode", "boot services: free once the firmware has let go",
 		REGION_RECLAIMABLE, BEHIND_RAM},
