@@ -14,7 +14,8 @@
  *                    512 GiB     page directory pointer table                1
  *                    a region    page tables of its two ragged ends          2
  *   below the top of described RAM, a GiB: 4 bytes of superblock index
- *   a region: 512 bytes of region tables
+ *   a firmware map entry: 512 bytes of tables (core/memory.c: it and its pieces, twice as
+ *   many regions, all regions a second time for RAM)
  *   once: PML4, the window's shared zero tables (4), slack (64)
  *
  * The direct map is counted in 2 MiB pages, as if the CPU had none of 1 GiB.
@@ -34,7 +35,7 @@
 #define BITMAP_PAGES            8
 #define BLOCK_RECORD_PAGES      2
 #define INDEX_ENTRY_BYTES       4
-#define REGION_TABLE_BYTES      512
+#define ENTRY_TABLE_BYTES       512
 #define FIXED_PAGES             (1 + 4 + 64)
 
 /* Counts the 2^shift-frame units that regions, given in ascending order, lie in. */
@@ -70,13 +71,13 @@ static size_t described_prefix(const struct region *regions, size_t count)
 	return count;
 }
 
-uint64_t boot_pool_pages(const struct region *regions, size_t count)
+uint64_t boot_pool_pages(const struct region *regions, size_t count, size_t entries)
 {
 	struct touched block_gib = {.shift = SHIFT_1G}, block_512g = {.shift = SHIFT_512G};
 	struct touched block_256t = {.shift = SHIFT_256T};
 	struct touched map_gib = {.shift = SHIFT_1G}, map_512g = {.shift = SHIFT_512G};
 	size_t below_top = described_prefix(regions, count);
-	uint64_t pages = FIXED_PAGES, table_bytes = count * REGION_TABLE_BYTES;
+	uint64_t pages = FIXED_PAGES, table_bytes = entries * ENTRY_TABLE_BYTES;
 
 	for (size_t i = 0; i < below_top; i++) {
 		if (region_is_managed(&regions[i])) {

@@ -110,10 +110,6 @@ static uint64_t choose_floor(const struct region *regions, size_t count, uint64_
 	uint32_t low = 0, high = PAGEBLOCK_PAGES; /* none has more than 512 pages: high fits */
 	uint64_t pages, above;
 
-	/* Nearly always everything fits, and this first pass says so. */
-	above = blocks_above(regions, count, 0, &pages);
-	if (above <= budget)
-		high = 0;
 	while (low < high) {
 		uint32_t middle = (low + high) / 2;
 

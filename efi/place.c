@@ -107,7 +107,9 @@ EFI_STATUS place_descriptors(struct loader *l)
 	status = array_take(l, &p);
 	if (EFI_ERROR(status))
 		return status;
-	status = memory_take(l, MEMORY_POOL, boot_pool_pages(p.regions, p.region_count), false);
+	status = memory_take(l, MEMORY_POOL,
+			     boot_pool_pages(p.regions, p.region_count, p.map.bytes / p.map.stride),
+			     false);
 	memory_give_back(l, MEMORY_SCRATCH);
 	return status;
 }

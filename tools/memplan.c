@@ -146,7 +146,7 @@ static int make(struct plan *p)
 	}
 	p->usable = region_pages(p->regions, p->region_count, REGION_USABLE);
 	p->reclaimable = region_pages(p->regions, p->region_count, REGION_RECLAIMABLE);
-	p->pool = boot_pool_pages(p->regions, p->region_count);
+	p->pool = boot_pool_pages(p->regions, p->region_count, count);
 
 	switch (desc_plan_make(p->regions, p->region_count, &p->descs)) {
 	case 0:

@@ -74,12 +74,12 @@ bool desc_plan_walk(const struct region *regions, size_t count, const struct des
 		    struct desc_cursor *cursor, struct desc_block *out);
 
 /*
- * Upper bound, in pages, of what the kernel takes from the boot pool for a
- * map: superblock headers, block bitmaps, region tables, page tables for the
- * direct map (without 1 GiB pages) and for the descriptor window. O(n).
- * A firmware map with many more entries than it makes regions needs more for its
- * tables: 512 bytes an entry beyond `count`. alloc/boot_pool.c has the formula.
+ * Upper bound, in pages, of what the kernel takes from the boot pool for a map
+ * of `entries` firmware descriptors that make these regions: superblock
+ * headers, block bitmaps, page tables for the direct map (without 1 GiB pages)
+ * and for the descriptor window, the kernel's own tables of entries and
+ * regions. O(count). The formula is in alloc/boot_pool.c.
  */
-uint64_t boot_pool_pages(const struct region *regions, size_t count);
+uint64_t boot_pool_pages(const struct region *regions, size_t count, size_t entries);
 
 #endif

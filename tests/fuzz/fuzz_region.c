@@ -76,7 +76,7 @@ static void plan(const struct region *regions, size_t count)
 	int status = desc_plan_make(regions, count, &p);
 
 	require(status == 0 || status == -ENOENT || status == -ENOSPC, "an unknown error");
-	require(boot_pool_pages(regions, count) > 0, "no boot pool");
+	require(boot_pool_pages(regions, count, count) > 0, "no boot pool");
 	if (status == -ENOENT)
 		return;
 	while (desc_plan_walk(regions, count, &p, &cursor, &run)) {

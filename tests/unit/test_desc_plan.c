@@ -244,15 +244,17 @@ static void test_boot_pool(void **state)
 	const struct region far[] = {U(MIB_PAGES, 1000), U((uint64_t)1 << 36, 1)};
 
 	(void)state;
-	assert_int_equal(boot_pool_pages(NULL, 0), fixed);
-	assert_int_equal(boot_pool_pages(one, 1), fixed + first);
-	assert_int_equal(boot_pool_pages(two, 2), fixed + first + 2);
-	assert_int_equal(boot_pool_pages(crossing, 1), fixed + first + 13);
+	assert_int_equal(boot_pool_pages(NULL, 0, 0), fixed);
+	assert_int_equal(boot_pool_pages(one, 1, 1), fixed + first);
+	assert_int_equal(boot_pool_pages(two, 2, 2), fixed + first + 2);
+	/* A thousand entries that make one region still are a thousand entries. */
+	assert_int_equal(boot_pool_pages(one, 1, 1000), fixed + first - 1 + 126);
+	assert_int_equal(boot_pool_pages(crossing, 1, 1), fixed + first + 13);
 	/* Nothing is mapped of device registers, nor of anything above all RAM. */
-	assert_int_equal(boot_pool_pages(mmio, 2), fixed + first);
-	assert_int_equal(boot_pool_pages(above, 2), fixed + first);
+	assert_int_equal(boot_pool_pages(mmio, 2, 2), fixed + first);
+	assert_int_equal(boot_pool_pages(above, 2, 2), fixed + first);
 	/* RAM at 256 TiB: a second of everything, and a superblock index of 262,145 entries. */
-	assert_int_equal(boot_pool_pages(far, 2), fixed + 2 * (first - 1) + 257);
+	assert_int_equal(boot_pool_pages(far, 2, 2), fixed + 2 * (first - 1) + 257);
 }
 
 static char *read_text(const char *path, size_t *length)
@@ -304,7 +306,7 @@ static void check_real_map(const char *path)
 	assert_int_equal(region_find(r, count, plan.start)->kind, REGION_USABLE);
 	assert_true(plan.start.n + plan.pages <= region_end(region_find(r, count, plan.start)));
 	/* The pool is a small fraction: under 1 % of the RAM there is, or under 1 MiB. */
-	assert_true(boot_pool_pages(r, count) < 256 + plan.page_count / 100);
+	assert_true(boot_pool_pages(r, count, file.count) < 256 + plan.page_count / 100);
 
 	memmap_file_free(&file);
 	free(in);
