@@ -167,14 +167,6 @@ void block_reclass(struct page_allocator *pa, struct superblock *sb, unsigned bl
 	class_enter(pa, sb, block, now);
 }
 
-/* The same when the summary may not have changed at all, as it mostly has not. */
-static inline void block_reclass_from(struct page_allocator *pa, struct superblock *sb,
-				      unsigned block, uint64_t runs_before)
-{
-	if (block_info(sb, block)->runs != runs_before)
-		block_reclass(pa, sb, block);
-}
-
 static unsigned described_below(const struct superblock *sb, unsigned block)
 {
 	unsigned count = 0;

@@ -123,12 +123,12 @@ static void give_word(struct page_allocator *pa, uint64_t frame, uint64_t mask, 
 	struct superblock *sb = superblock_at(pa, frame);
 	unsigned block = frame_block(frame), w = (unsigned)(frame / 64 % BITS_WORDS);
 	struct pageblock *info = block_info(sb, block);
-	uint64_t *bits = block_bits(sb, block);
+	uint64_t *bits = block_bits(sb, block), runs = info->runs;
 
 	bits_store(bits, &info->runs, w, bits[w] | mask);
 	info->free = (uint16_t)(info->free + count);
 	pa->zones[sb->zone].free += count;
-	block_reclass(pa, sb, block);
+	block_reclass_from(pa, sb, block, runs);
 }
 
 /* Free frames[0..count) up to the first that is no single allocated page; returns how many. */

@@ -149,6 +149,15 @@ void page_give(struct page_allocator *pa, uint64_t frame, uint64_t pages);
 void block_open(struct page_allocator *pa, struct superblock *sb, unsigned block);
 /* The summary changed: put the pageblock where it belongs now. */
 void block_reclass(struct page_allocator *pa, struct superblock *sb, unsigned block);
+
+/* The same when the summary may not have changed at all, as it mostly has not. */
+static inline void block_reclass_from(struct page_allocator *pa, struct superblock *sb,
+				      unsigned block, uint64_t runs_before)
+{
+	if (block_info(sb, block)->runs != runs_before)
+		block_reclass(pa, sb, block);
+}
+
 /* `spare` grew: put the superblock on a higher list if it belongs there now. */
 void superblock_raise(struct page_allocator *pa, struct superblock *sb);
 /* The pageblock an order-0 request of that zone is served from, opened; false when none is left. */

@@ -383,6 +383,27 @@ static void test_descriptors_are_backed_at_first_use(void **state)
 	page_verify();
 }
 
+/* Of several GiBs that can serve, the lowest does, in whatever order they became able to. */
+static void test_lower_addresses_first(void **state)
+{
+	static pfn_t all[6];
+	static const unsigned order_of_freeing[] = {2, 1, 4, 0, 5, 3};
+
+	(void)state;
+	for (unsigned order = 0; order <= PAGE_ORDER_MAX; order += 9) {
+		page_setup(4 * (uint64_t)GIB, 6 * GIB);
+		for (unsigned i = 0; i < 6; i++)
+			all[i] = page_alloc(&pa, PAGE_ORDER_MAX, PAGE_ANY);
+		assert_int_equal(page_free_pages(&pa), 0);
+		for (unsigned i = 0; i < 4; i++) {
+			page_free(&pa, all[order_of_freeing[i]], PAGE_ORDER_MAX);
+			page_verify();
+		}
+		assert_int_equal(page_alloc(&pa, order, PAGE_ANY).n, all[0].n);
+		page_verify();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -390,6 +411,7 @@ int main(void)
 		cmocka_unit_test(test_orders_beyond_the_largest),
 		cmocka_unit_test(test_exhaustion_and_recovery),
 		cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_lower_addresses_first),
 		cmocka_unit_test(test_zeroed),
 		cmocka_unit_test(test_runs),
 		cmocka_unit_test(test_run_marked_as_object),
