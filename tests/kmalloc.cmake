@@ -7,6 +7,7 @@ set(KMALLOC_UNDER_TEST alloc/kmalloc.c alloc/kmalloc_about.c alloc/kmalloc_cache
 quire_host_test(test_kmalloc SOURCES tests/unit/test_kmalloc.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_misuse SOURCES tests/unit/test_kmalloc_misuse.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_oom SOURCES tests/unit/test_kmalloc_oom.c ${KMALLOC_UNDER_TEST})
+quire_host_test(test_kmalloc_threads SOURCES tests/unit/test_kmalloc_threads.c ${KMALLOC_UNDER_TEST})
 quire_host_test(model_kmalloc SOURCES tests/model/model_kmalloc.c ${KMALLOC_UNDER_TEST} LABELS model)
 # A smoke run. For a long one: build/tests/fuzz_kmalloc -max_len=1200 CORPUS
 quire_host_test(fuzz_kmalloc SOURCES tests/fuzz/fuzz_kmalloc.c ${KMALLOC_UNDER_TEST} LABELS fuzz

@@ -167,6 +167,7 @@ static void do_realloc(unsigned slot)
 static void do_misuse(unsigned slot)
 {
 	struct live *o = &slots[slot];
+	struct kheap_about about;
 	unsigned char *wild;
 	uint32_t owner;
 
@@ -177,10 +178,14 @@ static void do_misuse(unsigned slot)
 	owner = claims[claim_index(wild)];
 	if (owner && slots[owner - 1].address == wild)
 		return; /* the start of a live object after all */
+	kheap_about(&kernel_heap, wild, &about);
 	kfree(wild);
 	assert_int_equal(host_misuses, 1);
-	if (owner)
+	if (owner) {
 		assert_int_equal(host_last_misuse.object, (uintptr_t)slots[owner - 1].address);
+		assert_int_equal(about.object, (uintptr_t)slots[owner - 1].address);
+		assert_true(about.where == KHEAP_OBJECT || about.where == KHEAP_LARGE);
+	}
 	host_misuse_reset();
 	refused++;
 }
