@@ -402,6 +402,18 @@ class OddMaps(Case):
                     self.check("".join(lines))
 
 
+class Documentation(unittest.TestCase):
+    def test_output_shown_is_real(self):
+        """docs/memory.md shows a session; it must be what memplan prints today."""
+        top = pathlib.Path(__file__).resolve().parents[2]
+        text = (top / "docs/memory.md").read_text()
+        shown = re.findall(r"^\$ build/host/memplan (\S+)\n(.*?)^```", text, re.M | re.S)
+        self.assertTrue(shown)
+        for path, output in shown:
+            done = subprocess.run([MEMPLAN, path], cwd=top, capture_output=True, check=True)
+            self.assertEqual(done.stdout.decode(), output)
+
+
 class CommandLine(Case):
     def test_help(self):
         status, out, err = memplan("--help")
