@@ -82,15 +82,29 @@ const char *symbol_find(uintptr_t address, size_t *offset)
 	return names + best->name;
 }
 
-char *symbol_format(char buffer[static 64], uintptr_t address)
+/* `name` may be NULL. A long name gives way, not the offset. */
+static char *format_place(char buffer[static 64], const char *name, size_t offset,
+			  uintptr_t address)
 {
-	size_t offset;
-	const char *name = symbol_find(address, &offset);
-
 	if (name)
-		/* A long name gives way, not the offset. */
 		format_buffer(buffer, 64, "%.44s+0x%zx", name, offset);
 	else
 		format_buffer(buffer, 64, "0x%llx", (unsigned long long)address);
 	return buffer;
+}
+
+char *symbol_format(char buffer[static 64], uintptr_t address)
+{
+	size_t offset = 0;
+	const char *name = symbol_find(address, &offset);
+
+	return format_place(buffer, name, offset, address);
+}
+
+char *symbol_format_return(char buffer[static 64], uintptr_t address)
+{
+	size_t offset = 0;
+	const char *name = symbol_find(address - 1, &offset);
+
+	return format_place(buffer, name, offset + 1, address);
 }

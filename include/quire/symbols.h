@@ -15,6 +15,12 @@ const char *symbol_find(uintptr_t address, size_t *offset);
 /* "page_alloc+0x1c" or "0xffff..."; for printing. Returns buffer. */
 char *symbol_format(char buffer[static 64], uintptr_t address);
 
+/*
+ * The same for a return address: names the function that made the call. A call that never returns
+ * may be its last instruction; the address behind it is then the next function's.
+ */
+char *symbol_format_return(char buffer[static 64], uintptr_t address);
+
 /* A kernel text address from the low 32 bits that descriptors store. */
 static inline uintptr_t symbol_from_low32(uint32_t low)
 {

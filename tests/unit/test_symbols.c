@@ -44,6 +44,8 @@ static void the_innermost_sized_symbol_wins(void **state)
 	assert_null(symbol_find(0x3004, &offset));
 	assert_string_equal(symbol_format(b, 0x1042), "alpha+0x42");
 	assert_string_equal(symbol_format(b, 0x99999), "0x99999");
+	assert_string_equal(symbol_format_return(b, 0x1100), "alpha+0x100"); /* not label+0x0 */
+	assert_string_equal(symbol_format_return(b, 0x99999), "0x99999");
 	symbol_format(b, 0x4004);
 	assert_string_equal(b + strlen(b) - 4, "+0x4");
 }

@@ -56,7 +56,7 @@ static bool print_return(struct printer *p, uintptr_t address)
 		return false;
 	}
 	console_printf("    0x%016llx  %s\n", (unsigned long long)address,
-		       symbol_format(where, address));
+		       symbol_format_return(where, address));
 	p->last = address;
 	p->printed++;
 	return true;
