@@ -29,7 +29,7 @@ static struct baseline take_baseline(void)
 	struct kheap_stats heap;
 	struct sched_stats sched;
 
-	kheap_trim(&kernel_heap);
+	memory_settle();
 	memory_stats(&memory);
 	kheap_stats(&kernel_heap, &heap);
 	sched_stats(&sched);

@@ -3,6 +3,7 @@
 #include "table.h"
 #include <quire/errno.h>
 #include <quire/kmalloc.h>
+#include <quire/memory.h>
 #include <quire/shell.h>
 
 static void cache_json(struct json *j, const struct kmem_cache_stats *c)
@@ -73,6 +74,7 @@ static int run_kmalloc(int argc, char **argv)
 
 	if (shell_no_more(argc, argv))
 		return -EINVAL;
+	memory_settle();
 	kheap_stats(&kernel_heap, &s);
 	if (as_json) {
 		shell_json_begin(&j);

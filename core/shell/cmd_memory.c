@@ -230,6 +230,7 @@ static int run_mem(int argc, char **argv)
 
 	if (shell_no_more(argc, argv))
 		return -EINVAL;
+	memory_settle();
 	memory_stats(&m);
 	kheap_stats(&kernel_heap, &heap);
 	if (json) {
@@ -345,6 +346,7 @@ static int run_pages(int argc, char **argv)
 
 	if (shell_no_more(argc, argv))
 		return -EINVAL;
+	memory_settle();
 	page_stats(&kernel_pages, &s);
 	if (json) {
 		pages_json(&s);

@@ -351,7 +351,7 @@ static int run_kill(int argc, char **argv)
 	for_each_thread(kill_if_called, &by_name);
 	if (!by_name.killed)
 		return shell_error("no thread called '%s' to kill", argv[1]);
-	shell_printf("%u threads will end\n", by_name.killed);
+	shell_printf("%u thread%s will end\n", by_name.killed, by_name.killed == 1 ? "" : "s");
 	return 0;
 }
 

@@ -41,6 +41,9 @@ struct memory_stats {
 };
 void memory_stats(struct memory_stats *out);
 
+/* Give back what kmalloc keeps in reserve, so that counters tell exactly what is in use. */
+void memory_settle(void);
+
 /* NULL when the equation holds and the page allocator and kmalloc agree with it; else what is
  * wrong. */
 const char *memory_check(void);
