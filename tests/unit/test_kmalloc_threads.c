@@ -7,7 +7,7 @@
 enum {
 	THREADS = 4,
 	SLOTS = 300,
-	STEPS = 60000
+	STEPS = 150000
 };
 
 struct worker {
@@ -23,6 +23,8 @@ struct slot {
 	size_t bytes;
 	bool typed;
 };
+
+static pthread_barrier_t start;
 
 static void put(struct worker *w, struct slot *s)
 {
@@ -51,6 +53,7 @@ static void *work(void *argument)
 	struct worker *w = argument;
 	struct slot slots[SLOTS] = {0};
 
+	pthread_barrier_wait(&start);
 	for (unsigned i = 0; i < STEPS; i++) {
 		struct slot *s = &slots[host_random(&w->random) % SLOTS];
 
@@ -74,6 +77,7 @@ static void test_threads(void **state)
 
 	(void)state;
 	assert_non_null(cache);
+	assert_int_equal(pthread_barrier_init(&start, NULL, THREADS), 0);
 	for (unsigned i = 0; i < THREADS; i++) {
 		workers[i] = (struct worker){
 			.cache = cache,
@@ -86,6 +90,7 @@ static void test_threads(void **state)
 		assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
 		assert_int_equal(workers[i].damaged, 0);
 	}
+	pthread_barrier_destroy(&start);
 	assert_int_equal(host_misuses, 0);
 	assert_int_equal(kmem_cache_destroy(cache), 0);
 }
