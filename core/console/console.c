@@ -155,7 +155,9 @@ void console_add_sink(struct console_sink *sink)
 			sink_write(sink, text, log_line_format(text, &line));
 	if (row_length)
 		sink_write(sink, row, row_length);
-	list_push_back(&sinks, &sink->link);
+	/* The latest first: a screen before the serial line, so that whoever waits for text on the
+	 * line finds it on the screen too. */
+	list_push_front(&sinks, &sink->link);
 	show_log_locked();
 	unlock_console(irq);
 }

@@ -5,9 +5,11 @@
  *
  * Lock: the console's, held by whoever calls the sink.
  */
+#define LOG_TAG "screen"
 #include "fbcon_screen.h"
 #include <quire/console.h>
 #include <quire/fbcon.h>
+#include <quire/log.h>
 
 #define LARGE_WIDTH  2560
 #define LARGE_HEIGHT 1440
@@ -37,5 +39,7 @@ int fbcon_init(const struct boot_framebuffer *fb, void *mapped)
 		return err;
 	sink.columns = screen.terminal.columns;
 	console_add_sink(&sink);
+	log_info("%ux%u pixels, %ux%u characters", screen.width, screen.height,
+		 screen.terminal.columns, screen.terminal.rows);
 	return 0;
 }

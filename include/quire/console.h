@@ -59,7 +59,7 @@ void console_log_changed(void);
  */
 void console_force(void);
 
-/* Every sink's name, in the order added; false past the end. */
+/* Every sink's name, the latest added first (the order they are written in); false past the end. */
 bool console_sink_name(size_t i, const char **name);
 
 /* Keys: Unicode code points, control characters as in ASCII, and these. */

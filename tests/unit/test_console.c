@@ -59,8 +59,11 @@ static void early_lines_are_replayed_to_a_new_sink(void **state)
 	assert_string_equal(a.text, "");
 	assert_string_equal(b.text, "[    1.234567] test: before any sink 1\n"
 				    "[    1.234567] \033[93mtest: second\033[0m\n");
-	assert_true(console_sink_name(1, &name));
+	assert_true(console_sink_name(0, &name));
 	assert_string_equal(name, "b");
+	assert_true(console_sink_name(1, &name));
+	assert_string_equal(name, "a");
+	assert_false(console_sink_name(2, &name));
 	assert_int_equal(console_columns(), 40);
 }
 
