@@ -8,8 +8,10 @@
  *   PIT           channel 2, 1.193182 MHz
  *   the loader    measured against the firmware's Stall()
  *
- * Every wait is bounded by the TSC itself: a device that is not there costs
- * milliseconds, not the boot. Boot only, interrupts off.
+ * Clocks are measured three times and the median counts: a system-management
+ * interrupt or a busy host spoils one measurement, rarely two. Every wait is
+ * bounded by the TSC itself: a device that is not there costs a fraction of a
+ * second, not the boot. Boot only, interrupts off.
  */
 #define LOG_TAG "time"
 #include "platform.h"
@@ -21,8 +23,9 @@
 #define PM_TIMER_HZ 3579545u
 #define PIT_HZ      1193182u
 
-/* A measurement may take this many cycles: over 0.1 s at 10 GHz. */
-#define WAIT_CYCLES_MAX 2000000000ull
+/* A measurement takes 1/100 s, and at most this many cycles: over 0.1 s at 10 GHz. */
+#define WINDOWS_A_SECOND 100u
+#define WAIT_CYCLES_MAX  1000000000ull
 
 /* Slower or faster than this is a mistake, not a CPU. */
 #define HZ_LOWEST  50000000ull
@@ -52,6 +55,13 @@ struct pm_timer {
 	uint32_t mask;
 };
 
+static uint64_t median(uint64_t a, uint64_t b, uint64_t c)
+{
+	uint64_t low = a < b ? a : b, high = a < b ? b : a;
+
+	return c < low ? low : c > high ? high : c;
+}
+
 static bool pm_timer_open(const struct acpi_platform *p, struct pm_timer *t)
 {
 	*t = (struct pm_timer){.mask = p->pm_timer_32bit ? UINT32_MAX : 0xffffff};
@@ -72,29 +82,35 @@ static uint32_t pm_timer_read(const struct pm_timer *t)
 	return (t->memory ? *t->memory : inl(t->port)) & t->mask;
 }
 
-/* Count TSC cycles over 20 ms of PM timer; it wraps after 4.7 s at the soonest. */
-uint64_t tsc_hz_from_pm_timer(const struct acpi_platform *p)
+/* Cycles a second over one window; the counter wraps after 4.7 s at the soonest. 0: it stands still. */
+static uint64_t pm_timer_once(const struct pm_timer *t)
 {
-	const uint32_t wanted = PM_TIMER_HZ / 50;
-	struct pm_timer t;
-	uint32_t from, passed = 0;
-	uint64_t begin, cycles = 0;
+	const uint32_t wanted = PM_TIMER_HZ / WINDOWS_A_SECOND;
+	uint32_t from = pm_timer_read(t), passed = 0;
+	uint64_t begin = port_cycles(), cycles = 0;
 
-	if (!pm_timer_open(p, &t))
-		return 0;
-	from = pm_timer_read(&t);
-	begin = port_cycles();
 	while (passed < wanted && cycles < WAIT_CYCLES_MAX) {
-		passed = (pm_timer_read(&t) - from) & t.mask;
+		passed = (pm_timer_read(t) - from) & t->mask;
 		cycles = port_cycles() - begin;
 	}
 	return passed < wanted ? 0 : cycles * PM_TIMER_HZ / passed;
 }
 
-/* Channel 2 in mode 0: its output, bit 5 of port 0x61, rises when the count is over. */
-uint64_t tsc_hz_from_pit(void)
+uint64_t tsc_hz_from_pm_timer(const struct acpi_platform *p)
 {
-	const uint32_t count = PIT_HZ / 50;
+	struct pm_timer t;
+	uint64_t first;
+
+	if (!pm_timer_open(p, &t))
+		return 0;
+	first = pm_timer_once(&t);
+	return first ? median(first, pm_timer_once(&t), pm_timer_once(&t)) : 0;
+}
+
+/* Channel 2 in mode 0: its output, bit 5 of port 0x61, rises when the count is over. */
+static uint64_t pit_once(void)
+{
+	const uint32_t count = PIT_HZ / WINDOWS_A_SECOND;
 	uint8_t speaker = inb(0x61);
 	uint64_t begin, cycles;
 	bool done;
@@ -110,6 +126,13 @@ uint64_t tsc_hz_from_pit(void)
 	} while (!done && cycles < WAIT_CYCLES_MAX);
 	outb(0x61, speaker);
 	return done ? cycles * PIT_HZ / count : 0;
+}
+
+uint64_t tsc_hz_from_pit(void)
+{
+	uint64_t first = pit_once();
+
+	return first ? median(first, pit_once(), pit_once()) : 0;
 }
 
 static uint64_t measure(const char **source)
