@@ -411,6 +411,12 @@ class Guest:
             self.take(self.serial.receive())
         return True
 
+    def idle(self, seconds):
+        """Let the guest run for that long."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.pump(deadline - time.monotonic()):
+            pass
+
     def take(self, data):
         self.raw += data
         before = len(self.lines.done)
@@ -506,17 +512,18 @@ class Guest:
 
         return self.wait("echo", echoed, timeout)
 
-    def run(self, line, timeout=60):
-        """Run a shell line; what it printed up to the next prompt, without lines of the log."""
-        return self.output(self.send(line), timeout)
+    def run(self, line, timeout=60, log=False):
+        """Run a shell line; what it printed up to the next prompt, lines of the log or not."""
+        return self.output(self.send(line), timeout, log)
 
     def run_typed(self, timeout=60):
         """The same for the line that was typed so far."""
         return self.output(self.enter(), timeout)
 
-    def output(self, start, timeout):
+    def output(self, start, timeout, log=False):
         self.wait("next prompt", self.at_prompt, timeout)
-        return "\n".join(line for line in self.lines.done[start:] if not KERNEL_LINE.match(line))
+        return "\n".join(line for line in self.lines.done[start:]
+                         if log or not KERNEL_LINE.match(line))
 
     def run_json(self, line, timeout=60):
         """Run a command that prints one JSON object on one line."""
@@ -585,7 +592,7 @@ class Guest:
         """Type on the PC's keyboard, US layout. One key at a time, as people do."""
         for c in text:
             self.press(*key_codes(c))
-            self.pump(0.05)
+            self.idle(0.05)
 
     def picture(self):
         """What the screen shows."""

@@ -21,8 +21,8 @@ def assert_checks(guest):
     assert all(value in ("ok", True) for value in check.values()), check
 
 
-def counters(guest):
-    """What must come back to its first value when everything that was started has ended."""
+def snapshot(guest):
+    guest.idle(0.4)  # the idle thread reaps ended threads and returns empty slabs
     mem = guest.run_json("mem --json")
     heap = guest.run_json("kmalloc --json")
     queues = guest.run_json("queues --json")
@@ -38,13 +38,20 @@ def counters(guest):
     }
 
 
-def assert_comes_back(guest, before, seconds=30):
-    """Ended threads are reaped and empty slabs returned a little later, by the idle thread."""
-    deadline = time.monotonic() + seconds
-    while True:
-        now = counters(guest)
+def counters(guest):
+    """What must come back to its first value when everything that was started has ended."""
+    before, now = None, snapshot(guest)
+    for _ in range(20):
         if now == before:
-            return
-        if time.monotonic() > deadline:
-            assert now == before
-        guest.pump(0.2)
+            break
+        before, now = now, snapshot(guest)
+    assert now == before, "the counters do not settle"
+    return now
+
+
+def assert_comes_back(guest, before, seconds=30):
+    deadline = time.monotonic() + seconds
+    now = snapshot(guest)
+    while now != before and time.monotonic() < deadline:
+        now = snapshot(guest)
+    assert now == before

@@ -12,6 +12,8 @@ import sys
 
 import pytest
 
+pytest.register_assert_rewrite("books")
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("QUIRE_BUILD", TOP / "build"))
 sys.path.insert(0, str(TOP / "tools"))

@@ -28,7 +28,7 @@ def wait_rows(guest, font, condition, seconds=60):
         if shown and condition(shown):
             return shown
         assert time.monotonic() < deadline, "\n".join(shown)
-        guest.pump(0.3) if guest.has_serial else time.sleep(0.3)
+        guest.idle(0.3) if guest.has_serial else time.sleep(0.3)
 
 
 def is_prompt(row):

@@ -17,7 +17,7 @@ def wait_for(guest, condition, seconds=30):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
-        guest.pump(0.2)
+        guest.idle(0.2)
 
 
 def test_a_thousand_threads_come_and_go(guest):
