@@ -69,21 +69,21 @@ static int take_geometry(struct screen *s, const struct boot_framebuffer *fb, vo
 	return make_palette(s, fb) ? 0 : -EINVAL;
 }
 
-/* The parts of the screen no cell covers are painted once, here. */
+/* All of the screen, once: the margins no cell covers are never drawn again. */
 static void paint_background(struct screen *s)
 {
-	uint32_t *line = s->block;
-
-	/* `line` is a run wide; the scan line is filled from it piece by piece. */
-	size_t piece = (size_t)RUN_CELLS * s->font.width;
+	size_t piece = (size_t)RUN_CELLS * s->font.width; /* one scan line of `block` */
 
 	for (size_t i = 0; i < piece; i++)
-		line[i] = s->palette[0];
+		s->block[i] = s->palette[0];
 	for (unsigned y = 0; y < s->height; y++) {
 		uint8_t *to = s->pixels + y * s->stride_bytes;
 
-		for (size_t x = 0; x < s->width; x += piece)
-			memcpy(to + x * 4, line, (s->width - x < piece ? s->width - x : piece) * 4);
+		for (size_t x = 0; x < s->width; x += piece) {
+			size_t count = s->width - x < piece ? s->width - x : piece;
+
+			memcpy(to + x * 4, s->block, count * 4);
+		}
 	}
 }
 

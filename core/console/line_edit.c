@@ -25,7 +25,7 @@ static size_t point_bytes(uint32_t point)
 	return utf8_encode(point, text);
 }
 
-/* Takes what fits. False when that was not all. */
+/* One character at the cursor; false when the line is full. */
 static bool insert(struct line_edit *e, uint32_t point)
 {
 	size_t bytes = point_bytes(point);
@@ -159,10 +159,8 @@ static bool complete(struct line_edit *e)
 
 static bool move(struct line_edit *e, size_t to)
 {
-	bool moved = to != e->cursor;
-
 	e->cursor = to;
-	return moved;
+	return true;
 }
 
 static bool erase(struct line_edit *e, size_t from, size_t to)
@@ -171,38 +169,47 @@ static bool erase(struct line_edit *e, size_t from, size_t to)
 	return from < to;
 }
 
-/* Keys that move, one line or among lines. False: there was nowhere to go. *known: it was one. */
-static bool movement_key(struct line_edit *e, uint32_t key, bool *known)
+enum outcome {
+	DONE,
+	REFUSED,  /* nowhere to go, nothing to remove, no room: ring */
+	NOT_MINE, /* some other kind of key */
+};
+
+static enum outcome done_if(bool done)
 {
-	*known = true;
+	return done ? DONE : REFUSED;
+}
+
+/* Keys that move in the line or among lines. */
+static enum outcome movement_key(struct line_edit *e, uint32_t key)
+{
 	switch (key) {
 	case KEY_LEFT:
 	case CTRL('B'):
-		return e->cursor > 0 && move(e, e->cursor - 1);
+		return done_if(e->cursor > 0 && move(e, e->cursor - 1));
 	case KEY_RIGHT:
 	case CTRL('F'):
-		return e->cursor < e->length && move(e, e->cursor + 1);
+		return done_if(e->cursor < e->length && move(e, e->cursor + 1));
 	case KEY_HOME:
 	case CTRL('A'):
 		move(e, 0);
-		return true;
+		return DONE;
 	case KEY_END:
 	case CTRL('E'):
 		move(e, e->length);
-		return true;
+		return DONE;
 	case KEY_UP:
 	case CTRL('P'):
-		return show_history(e, e->history_at + 1);
+		return done_if(show_history(e, e->history_at + 1));
 	case KEY_DOWN:
 	case CTRL('N'):
-		return e->history_at > 0 && show_history(e, e->history_at - 1);
+		return done_if(e->history_at > 0 && show_history(e, e->history_at - 1));
 	default:
-		*known = false;
-		return false;
+		return NOT_MINE;
 	}
 }
 
-/* Keys that change the text. */
+/* Keys that change the text; false when this one did not. */
 static bool editing_key(struct line_edit *e, uint32_t key)
 {
 	switch (key) {
@@ -226,7 +233,7 @@ static bool editing_key(struct line_edit *e, uint32_t key)
 
 enum line_event line_edit_key(struct line_edit *e, uint32_t key)
 {
-	bool known;
+	enum outcome outcome;
 
 	e->change_length = 0;
 	switch (key) {
@@ -244,7 +251,10 @@ enum line_event line_edit_key(struct line_edit *e, uint32_t key)
 	default:
 		break;
 	}
-	if (!movement_key(e, key, &known) && (known || !editing_key(e, key)))
+	outcome = movement_key(e, key);
+	if (outcome == NOT_MINE)
+		outcome = done_if(editing_key(e, key));
+	if (outcome == REFUSED)
 		line_draw_put(e, "\a");
 	line_draw_update(e);
 	return LINE_EDITING;
