@@ -101,8 +101,8 @@ struct page_counters {
  * and treats the fields as private, but for `descs` in page_desc().
  */
 struct page_allocator {
-	struct page *descs; /* virtually indexed by pfn, see port_back_descriptors() */
-	uint64_t pfn_limit; /* one past the highest frame descs may be indexed with */
+	struct page *descs;             /* virtually indexed by pfn, see port_back_descriptors() */
+	uint64_t pfn_limit;             /* one past the highest frame descs may be indexed with */
 	struct superblock *superblocks; /* in address order */
 	uint32_t superblock_count;
 	uint32_t low_superblock; /* 1 + index of pageblock 0's own one, 0 = none */
