@@ -18,8 +18,8 @@
 #include <quire/kmalloc.h>
 #include <quire/port.h>
 
-#define SLAB_WORDS       8
-#define SLAB_OBJECTS_MAX (SLAB_WORDS * 64)
+#define SLAB_OBJECTS_MAX 512 /* a bit each */
+#define SLAB_WORDS       (SLAB_OBJECTS_MAX / 64)
 #define SLAB_ORDER_MAX   4 /* 64 KiB */
 #define SLAB_OBJECTS_MIN 8 /* wanted in a slab, so that getting one is worth it */
 #define SLAB_NO_SLOT     (~0u)
