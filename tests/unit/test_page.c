@@ -266,6 +266,26 @@ static void test_bulk(void **state)
 	assert_int_equal(host_misuses, 0);
 }
 
+/* Exactly as many as asked for, around the size of a bitmap word. */
+static void test_bulk_counts(void **state)
+{
+	static pfn_t got[200];
+
+	(void)state;
+	page_setup(GIB, GIB);
+	for (size_t count = 1; count < 140; count++) {
+		got[count] = pfn(77);
+		assert_int_equal(page_alloc_bulk(&pa, got, count, PAGE_ANY), count);
+		assert_int_equal(got[count].n, 77);
+		assert_int_equal(page_free_pages(&pa), GIB - count);
+		for (size_t i = 0; i < count; i++)
+			assert_int_equal(got[i].n, GIB + i);
+		page_free_bulk(&pa, got, count);
+		page_verify();
+	}
+	assert_int_equal(host_misuses, 0);
+}
+
 static void test_bulk_from_every_zone(void **state)
 {
 	const struct region ram[] = {
@@ -416,6 +436,7 @@ int main(void)
 		cmocka_unit_test(test_runs),
 		cmocka_unit_test(test_run_marked_as_object),
 		cmocka_unit_test(test_bulk),
+		cmocka_unit_test(test_bulk_counts),
 		cmocka_unit_test(test_bulk_from_every_zone),
 		cmocka_unit_test(test_references),
 		cmocka_unit_test(test_references_saturate),

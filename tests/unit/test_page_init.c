@@ -106,7 +106,12 @@ static void test_whole_pageblocks_stay_untouched(void **state)
 	(void)state;
 	host_pages_init(&pa, ram, 1);
 	assert_int_equal(host_backing.calls, 0);
+	assert_true(page_facts(GIB + 5000).free);
+	assert_int_equal(page_facts(GIB + 5000).block_free, 512);
 	f = page_alloc(&pa, 18, PAGE_ANY);
+	assert_false(page_facts(f.n + 5000).free);
+	assert_int_equal(page_facts(f.n + 5000).head.n, f.n);
+	assert_int_equal(page_facts(f.n + 5000).block_free, 0);
 	assert_int_equal(host_backing.calls, 1);
 	page_free(&pa, f, 18);
 	f = page_alloc(&pa, 18, PAGE_ANY);
