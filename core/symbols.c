@@ -55,26 +55,23 @@ static bool is_place(const struct elf_symbol *s)
 	       s->section < ELF_SECTION_RESERVED && s->name < names_bytes && names[s->name];
 }
 
-/* Is `s` a better answer than `best` for an address both start at or before? */
-static bool is_better(const struct elf_symbol *s, const struct elf_symbol *best)
-{
-	if (!best || !s->size != !best->size)
-		return !best || s->size;
-	return s->value > best->value;
-}
-
 const char *symbol_find(uintptr_t address, size_t *offset)
 {
-	const struct elf_symbol *best = NULL;
+	const struct elf_symbol *best = NULL; /* holds the address, starts last */
+	const struct elf_symbol *last = NULL; /* starts last, wherever it ends */
 
 	for (size_t i = 0; i < symbol_count; i++) {
 		const struct elf_symbol *s = &symbols[i];
-		uint64_t bytes = s->size ? s->size : LABEL_BYTES_MAX;
 
-		if (s->value <= address && address - s->value < bytes && is_place(s) &&
-		    is_better(s, best))
+		if (s->value > address || !is_place(s))
+			continue;
+		if (!last || s->value > last->value)
+			last = s;
+		if (address - s->value < s->size && (!best || s->value > best->value))
 			best = s;
 	}
+	if (!best && last && last->size == 0 && address - last->value < LABEL_BYTES_MAX)
+		best = last;
 	if (!best)
 		return NULL;
 	if (offset)

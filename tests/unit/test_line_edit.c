@@ -312,6 +312,11 @@ static void check_screen(unsigned row)
 	assert_int_equal(t.row, row);
 	assert_int_equal(t.column, strlen(PROMPT) + e.cursor - e.left);
 	assert_false(t.wrap_pending);
+	/* The cursor stands on the text, not on the marks. */
+	if (room >= 4 && e.left > 0)
+		assert_true(e.cursor > e.left);
+	if (room >= 4 && e.left + room < e.length)
+		assert_true(e.cursor + 1 < e.left + room);
 }
 
 /* Model of the text alone. */
