@@ -50,8 +50,6 @@ int kmem_cache_destroy(struct kmem_cache *cache)
 	port_irq_t irq;
 	unsigned slot;
 
-	if (cache->kind != KMEM_TYPED)
-		return -EINVAL;
 	irq = spin_lock(&heap->lock);
 	home = slab_of(heap, cache);
 	if (!home || home->cache != &heap->cache_cache ||

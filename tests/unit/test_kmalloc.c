@@ -319,6 +319,7 @@ static void test_typed_cache_arguments(void **state)
 	assert_null(kmem_cache_create(&kernel_heap, "odd", 64, 24));
 	assert_null(kmem_cache_create(&kernel_heap, "wide", 64, 8192));
 	assert_int_equal(kmem_cache_destroy(&kernel_heap.classes[3]), -EINVAL);
+	assert_int_equal(host_misuses, 1);
 	cache = kmem_cache_create(&kernel_heap, "byte", 1, 1);
 	assert_non_null(cache);
 	assert_int_equal(kmem_cache_destroy(cache), 0);
