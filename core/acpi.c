@@ -117,7 +117,6 @@ static void read_madt(struct table t, struct acpi_platform *out)
 		return;
 	out->madt = true;
 	out->local_apic = paddr(field(t, 36, 4));
-	out->pc_at = (field(t, 40, 4) & 1) != 0;
 	for (uint32_t at = 44; at + 2 <= t.bytes;) {
 		struct table e = {.data = t.data + at, .bytes = t.data[at + 1]};
 
@@ -210,7 +209,7 @@ int acpi_read(paddr_t rsdp, acpi_map map, struct acpi_platform *out)
 	struct table root;
 	int error;
 
-	*out = (struct acpi_platform){.pc_at = true};
+	*out = (struct acpi_platform){0};
 	for (uint32_t i = 0; i < ACPI_ISA_IRQS; i++)
 		out->isa[i].gsi = i;
 	error = open_root(rsdp, map, &root, &entry_bytes);

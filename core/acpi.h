@@ -44,7 +44,6 @@ struct acpi_isa_irq {
 struct acpi_platform {
 	/* MADT */
 	bool madt;
-	bool pc_at; /* there are 8259 PICs */
 	paddr_t local_apic;
 	unsigned cpus; /* enabled ones */
 	bool nmi_on_lint[2];

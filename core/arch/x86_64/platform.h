@@ -41,11 +41,6 @@ bool ioapic_enable_isa(unsigned irq);
 void tick_init(void);
 #define TICK_HZ 250u
 
-/* tsc.c: calibration aids. How many TSC cycles a second, or 0. */
-uint64_t tsc_hz_from_cpuid(void);
-uint64_t tsc_hz_from_pm_timer(const struct acpi_platform *p);
-uint64_t tsc_hz_from_pit(void);
-
 /* serial.c */
 void serial_init(void); /* finds a 16550 and makes it a console */
 void serial_enable_interrupt(void);

@@ -37,7 +37,7 @@ static bool sensible(uint64_t hz)
 }
 
 /* Intel SDM 2A: crystal * EBX / EAX; many CPUs leave the crystal out, and then it is not said. */
-uint64_t tsc_hz_from_cpuid(void)
+static uint64_t tsc_hz_from_cpuid(void)
 {
 	struct cpuid r;
 
@@ -96,7 +96,7 @@ static uint64_t pm_timer_once(const struct pm_timer *t)
 	return passed < wanted ? 0 : cycles * PM_TIMER_HZ / passed;
 }
 
-uint64_t tsc_hz_from_pm_timer(const struct acpi_platform *p)
+static uint64_t tsc_hz_from_pm_timer(const struct acpi_platform *p)
 {
 	struct pm_timer t;
 	uint64_t first;
@@ -128,7 +128,7 @@ static uint64_t pit_once(void)
 	return done ? cycles * PIT_HZ / count : 0;
 }
 
-uint64_t tsc_hz_from_pit(void)
+static uint64_t tsc_hz_from_pit(void)
 {
 	uint64_t first = pit_once();
 

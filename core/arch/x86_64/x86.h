@@ -11,7 +11,6 @@
 #define CR0_TS ((uint64_t)1 << 3)
 #define CR0_NE ((uint64_t)1 << 5)
 #define CR0_WP ((uint64_t)1 << 16)
-#define CR0_CD ((uint64_t)1 << 30)
 
 #define CR4_MCE        ((uint64_t)1 << 6)
 #define CR4_PGE        ((uint64_t)1 << 7)
@@ -19,21 +18,18 @@
 #define CR4_OSXMMEXCPT ((uint64_t)1 << 10)
 #define CR4_UMIP       ((uint64_t)1 << 11)
 #define CR4_LA57       ((uint64_t)1 << 12)
-#define CR4_PCIDE      ((uint64_t)1 << 17)
 #define CR4_SMEP       ((uint64_t)1 << 20)
 #define CR4_SMAP       ((uint64_t)1 << 21)
 
 #define RFLAGS_IF ((uint64_t)1 << 9)
 
-#define MSR_APIC_BASE      0x1bu
-#define MSR_MCG_CAP        0x179u
-#define MSR_PAT            0x277u
-#define MSR_MC0_STATUS     0x401u /* bank i: + 4 * i; address register + 1 */
-#define MSR_X2APIC         0x800u /* register at xAPIC offset o: + o / 16 */
-#define MSR_EFER           0xc0000080u
-#define MSR_FS_BASE        0xc0000100u
-#define MSR_GS_BASE        0xc0000101u
-#define MSR_KERNEL_GS_BASE 0xc0000102u
+#define MSR_APIC_BASE  0x1bu
+#define MSR_MCG_CAP    0x179u
+#define MSR_PAT        0x277u
+#define MSR_MC0_STATUS 0x401u /* bank i: + 4 * i; address register + 1 */
+#define MSR_X2APIC     0x800u /* register at xAPIC offset o: + o / 16 */
+#define MSR_EFER       0xc0000080u
+#define MSR_GS_BASE    0xc0000101u
 
 #define EFER_NXE ((uint64_t)1 << 11)
 
@@ -56,11 +52,6 @@ static inline uint32_t inl(uint16_t port)
 static inline void outb(uint16_t port, uint8_t v)
 {
 	__asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
-}
-
-static inline void outw(uint16_t port, uint16_t v)
-{
-	__asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port));
 }
 
 static inline void outl(uint16_t port, uint32_t v)
