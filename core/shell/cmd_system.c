@@ -186,6 +186,9 @@ static void cpu_json(const struct arch_cpu_info *c, const struct feature *f, siz
 	json_uint(&j, "virtual_bits", c->virtual_bits);
 	json_uint(&j, "apic_id", c->apic_id);
 	json_string(&j, "timer", c->timer);
+	json_uint(&j, "ticks", c->ticks);
+	json_uint(&j, "spurious_interrupts", c->spurious_interrupts);
+	json_uint(&j, "unknown_interrupts", c->unknown_interrupts);
 	json_string(&j, "hypervisor", c->hypervisor ? c->hypervisor_name : NULL);
 	json_object(&j, "features");
 	for (size_t i = 0; i < n; i++)
@@ -221,8 +224,11 @@ static int run_cpu(int argc, char **argv)
 	shell_printf("%s\n%s, family %u, model %u, stepping %u; APIC id %u%s%s\n", c.model,
 		     c.vendor, c.family, c.model_number, c.stepping, c.apic_id,
 		     c.hypervisor ? "; under " : "", c.hypervisor ? c.hypervisor_name : "");
-	shell_printf("%u physical and %u virtual address bits; timer: %s\n\n", c.physical_bits,
+	shell_printf("%u physical and %u virtual address bits; timer: %s\n", c.physical_bits,
 		     c.virtual_bits, c.timer);
+	shell_printf("%llu ticks; interrupts: %llu spurious, %llu without a handler\n\n",
+		     (unsigned long long)c.ticks, (unsigned long long)c.spurious_interrupts,
+		     (unsigned long long)c.unknown_interrupts);
 	for (size_t i = 0; i < array_len(features); i++)
 		shell_printf("  %-14s %-4s %s\n", features[i].name,
 			     features[i].present ? "yes" : "no", features[i].what);

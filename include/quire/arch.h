@@ -57,7 +57,10 @@ struct arch_cpu_info {
 	bool nx, wp, smep, smap, umip, pages_1g, x2apic, invariant_tsc, la57, hypervisor;
 	char hypervisor_name[16];
 	uint32_t apic_id;
-	const char *timer; /* "x2APIC periodic 250 Hz", ... */
+	const char *timer; /* "xAPIC periodic, 250 Hz", ... */
+	uint64_t ticks;
+	uint64_t spurious_interrupts; /* withdrawn before they arrived; a few are normal */
+	uint64_t unknown_interrupts;  /* for which there is no handler */
 };
 void arch_cpu_info(struct arch_cpu_info *out);
 

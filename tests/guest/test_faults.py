@@ -39,7 +39,7 @@ REPORTS = {
     "smap": r"(?s)#PF.*read from.*not permitted",
     "umip": r"#GP",
 }
-GOES_ON = ("breakpoint",)
+GOES_ON = ("breakpoint", "stray-interrupt")
 # Where there is no way back to the shell's frames.
 NO_BACKTRACE = ("double-fault", "null-call", "umip")
 
@@ -98,6 +98,16 @@ def test_breakpoint_is_reported_and_goes_on(boot, saved):
         text = guest.run("test fault breakpoint")
         assert "#BP" in text and "rip 0x" in text, text
         assert guest.run("version")
+
+
+def test_stray_interrupts_are_counted_and_logged_once(boot, saved):
+    with resume(boot, saved) as guest:
+        guest.type("")
+        guest.run("test fault stray-interrupt")
+        guest.run("test fault stray-interrupt")
+        assert guest.run_json("cpu --json")["unknown_interrupts"] == 2
+        text = "\n".join(guest.lines.done)
+        assert text.count("has no handler") == 1, text
 
 
 def test_nmi_from_outside(boot, saved):

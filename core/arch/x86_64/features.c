@@ -188,6 +188,9 @@ void arch_cpu_info(struct arch_cpu_info *out)
 		.hypervisor = f->hypervisor,
 		.apic_id = this_cpu()->apic_id,
 		.timer = tick_name(),
+		.ticks = this_cpu()->ticks,
+		.spurious_interrupts = this_cpu()->spurious,
+		.unknown_interrupts = this_cpu()->unknown_interrupts,
 	};
 	if (family == 6 || family == 0xf)
 		out->model_number |= signature >> 12 & 0xf0;

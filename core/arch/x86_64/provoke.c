@@ -76,6 +76,12 @@ static void machine_check(void)
 	__asm__ volatile("int $18");
 }
 
+/* A vector nobody handles; the kernel goes on. */
+static void stray_interrupt(void)
+{
+	__asm__ volatile("int $0xf0");
+}
+
 static void null_read(void)
 {
 	(void)*(volatile uint64_t *)opaque(8);
@@ -251,6 +257,7 @@ static const struct {
 	{"stack-segment", stack_segment, NULL},
 	{"general-protection", general_protection, NULL},
 	{"machine-check", machine_check, NULL},
+	{"stray-interrupt", stray_interrupt, NULL},
 	{"null-read", null_read, NULL},
 	{"null-write", null_write, NULL},
 	{"null-call", null_call, NULL},
