@@ -34,8 +34,6 @@ static const char *wrong_elsewhere(struct kheap *heap, uint64_t address, struct 
 	if (frame.n >= heap->pages->pfn_limit)
 		return "free of a foreign pointer";
 	page_about(heap->pages, frame, &page);
-	if (!page.described)
-		return "free of a foreign pointer";
 	m->allocated_by = page.allocated_by;
 	m->freed_by = page.freed_by;
 	if (page.free)
