@@ -77,6 +77,10 @@ void arch_debug_exit(uint8_t code);
 noreturn_fn void arch_reboot(void);   /* ResetSystem, then the platform's own ways */
 noreturn_fn void arch_poweroff(void); /* ResetSystem; says so when the machine stays on */
 
+/* A loop of exactly ARCH_COUNT_DOWN_INSTRUCTIONS a turn (at least one), to calibrate counters with. */
+#define ARCH_COUNT_DOWN_INSTRUCTIONS 2
+void arch_count_down(uint64_t turns);
+
 /*
  * Provoke an exception, for `test fault NAME` and the guest tests. -EINVAL for an unknown name.
  * Does not return when it worked.
