@@ -242,8 +242,8 @@ static void adopt_boot_thread_locked(struct cpu_sched *cpu)
 	};
 	list_init(&t->link);
 	wait_queue_init_hidden(&t->joiner, "join");
-	list_push_back(&sched.threads, &t->all);
-	sched.created++;
+	thread_table_add_last_locked(t);
+	t->cpu = port_cpu();
 	cpu->current = t;
 }
 
@@ -252,17 +252,17 @@ static void start_permanent_locked(struct thread *t, uint8_t priority)
 	t->priority = priority;
 	t->detached = true;
 	t->permanent = true;
-	thread_register_locked(t);
+	thread_table_add_locked(t);
+	t->cpu = port_cpu();
 	make_ready_locked(t);
 }
 
 static void reset_locked(void)
 {
 	sleep_queue_init(&sched.sleepers);
-	list_init(&sched.threads);
+	thread_table_init_locked();
 	list_init(&sched.doomed);
 	sched.doomed_count = 0;
-	sched.next_id = 1;
 	sched.created = sched.ended = sched.switches = sched.preemptions = sched.ticks = 0;
 }
 

@@ -73,6 +73,8 @@ static const char *check_threads_locked(struct sums *sums)
 			return wrong;
 		if (before && before->id >= t->id)
 			return "the list of threads is not in id order";
+		if (thread_find_locked(t->id) != t)
+			return "a thread is not found by its id";
 		sums->ready += t->state == THREAD_READY;
 		sums->alarms += t->in_sleep_heap;
 		sums->alive += t->state != THREAD_DEAD;

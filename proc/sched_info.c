@@ -71,6 +71,7 @@ static void describe_locked(const struct thread *t, uint64_t now, struct thread_
 
 size_t thread_list(uint32_t after_id, struct thread_info *out, size_t capacity)
 {
+	const struct thread *t;
 	port_irq_t irq;
 	uint64_t now;
 	size_t n = 0;
@@ -79,13 +80,9 @@ size_t thread_list(uint32_t after_id, struct thread_info *out, size_t capacity)
 		return 0;
 	irq = sched_lock();
 	now = port_now_ns();
-	list_for_each (node, &sched.threads) {
-		const struct thread *t = list_entry(node, struct thread, all);
-
-		if (n == capacity)
-			break;
-		if (after_id == UINT32_MAX || t->id > after_id)
-			describe_locked(t, now, &out[n++]);
+	while (n < capacity && (t = thread_after_locked(after_id)) != NULL) {
+		describe_locked(t, now, &out[n++]);
+		after_id = t->id;
 	}
 	sched_unlock(irq);
 	return n;

@@ -60,7 +60,8 @@ const char *sleep_queue_check(const struct sleep_queue *q);
 
 /* ---- sched.c ---- */
 
-#define WAKE_NEVER UINT64_MAX
+#define WAKE_NEVER     UINT64_MAX
+#define THREAD_BUCKETS 256u
 
 struct cpu_sched {
 	struct run_queue ready;
@@ -75,8 +76,9 @@ struct sched {
 	struct cpu_sched *cpus[PORT_CPUS_MAX]; /* from kmalloc; NULL: runs no threads (yet) */
 	struct sleep_queue sleepers; /* struct thread.sleep: asleep, or waiting with a timeout */
 	struct list threads;         /* struct thread.all, by id */
-	struct list doomed;          /* struct thread.link: dead and detached, for the reaper */
-	struct list wait_queues;     /* struct wait_queue.all */
+	struct thread *by_id[THREAD_BUCKETS]; /* the same, hashed; struct thread.next_in_bucket */
+	struct list doomed;      /* struct thread.link: dead and detached, for the reaper */
+	struct list wait_queues; /* struct wait_queue.all */
 	uint64_t doomed_count;
 	uint32_t next_id;
 	uint64_t created, ended, switches, preemptions, ticks;
@@ -130,9 +132,18 @@ uint64_t deadline_after(uint64_t ns);
 must_check struct thread *thread_new(const char *name, void (*entry)(void *), void *argument,
 				     size_t stack_bytes);
 void thread_free(struct thread *t);
-/* Give it an id, list it, count it. */
-void thread_register_locked(struct thread *t);
+
+/* ---- thread_table.c: threads by id ---- */
+
+void thread_table_init_locked(void);
+/* Give it the next free id and list it. */
+void thread_table_add_locked(struct thread *t);
+/* List it under the id it has, which is higher than all others: the boot thread. */
+void thread_table_add_last_locked(struct thread *t);
+void thread_table_remove_locked(struct thread *t);
 struct thread *thread_find_locked(uint32_t id);
+/* The thread with the lowest id above `id`, UINT32_MAX: the first; NULL past the last. */
+struct thread *thread_after_locked(uint32_t id);
 
 /* ---- wait_queue.c ---- */
 

@@ -67,48 +67,6 @@ void thread_free(struct thread *t)
 	kfree(t);
 }
 
-/* The place of `id` in the list: the thread to stand behind, or NULL when the id is in use. */
-static struct list *place_for_id_locked(uint32_t id)
-{
-	struct list *at = sched.threads.prev;
-
-	/* From the end: but for the wrap after 2^32 threads it is the last place. */
-	for (; at != &sched.threads; at = at->prev) {
-		const struct thread *t = list_entry(at, struct thread, all);
-
-		if (t->id == id)
-			return NULL;
-		if (t->id < id)
-			break;
-	}
-	return at;
-}
-
-void thread_register_locked(struct thread *t)
-{
-	struct list *at;
-
-	do {
-		t->id = sched.next_id++;
-		/* 0 means "none", UINT32_MAX "before the first" in thread_list(). */
-		at = t->id == 0 || t->id == UINT32_MAX ? NULL : place_for_id_locked(t->id);
-	} while (!at);
-	list_insert_after(at, &t->all);
-	t->cpu = port_cpu();
-	sched.created++;
-}
-
-struct thread *thread_find_locked(uint32_t id)
-{
-	list_for_each (node, &sched.threads) {
-		struct thread *t = list_entry(node, struct thread, all);
-
-		if (t->id == id)
-			return t;
-	}
-	return NULL;
-}
-
 uint32_t thread_create(const char *name, void (*entry)(void *), void *argument,
 		       const struct thread_options *options)
 {
@@ -125,7 +83,8 @@ uint32_t thread_create(const char *name, void (*entry)(void *), void *argument,
 	t->priority = o->priority ? o->priority : THREAD_PRIORITY_DEFAULT;
 	t->detached = o->detached;
 	irq = sched_lock();
-	thread_register_locked(t);
+	thread_table_add_locked(t);
+	t->cpu = port_cpu();
 	id = t->id; /* once the lock is gone, t may be too */
 	make_ready_locked(t);
 	sched_unlock(irq);
@@ -145,7 +104,7 @@ void thread_exit(int32_t code)
 	t->state = THREAD_DEAD;
 	sched.ended++;
 	if (t->detached) {
-		list_remove(&t->all);
+		thread_table_remove_locked(t);
 		reaper_take_locked(t);
 	} else {
 		(void)wait_queue_wake_locked(&t->joiner, 1);
@@ -189,7 +148,7 @@ int thread_join(uint32_t id, int32_t *code)
 		t->joined = false;
 		goto out;
 	}
-	list_remove(&t->all);
+	thread_table_remove_locked(t);
 	sched_unlock(irq);
 	if (code)
 		*code = t->exit_code;

@@ -10,7 +10,7 @@
  * (or, detached, for the reaper). docs/processes.md draws it.
  *
  * Outside proc/ a thread is known by its id: a pointer to a struct thread is
- * safe only for the thread itself. Looking an id up costs O(threads).
+ * safe only for the thread itself.
  *
  * "Threads" as a context means: a thread with interrupts on and no spinlock
  * held; such a call may switch. "Any" includes interrupt handlers; here too no
@@ -82,6 +82,7 @@ struct thread {
 	void (*entry)(void *);
 	void *argument;
 	struct list all; /* every thread but the reaper's prey, by id */
+	struct thread *next_in_bucket;
 	/* the CPU's */
 	void *stack; /* lowest usable byte; NULL for the boot thread */
 	size_t stack_bytes;

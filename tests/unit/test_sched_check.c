@@ -173,6 +173,9 @@ static void sees_a_wrong_order(void **state)
 	sees("id order");
 	list_remove(&dead->all);
 	list_insert_after(&waiter->all, &dead->all);
+	ready->id += THREAD_BUCKETS / 2;
+	sees("not found by its id");
+	ready->id -= THREAD_BUCKETS / 2;
 }
 
 static void sees_a_wrong_doomed_thread(void **state)

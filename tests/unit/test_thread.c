@@ -262,6 +262,32 @@ static void thousands_come_and_go(void **state)
 	assert_int_equal(s.ended, 3000);
 }
 
+/* More threads than buckets, ended in another order than made. */
+static void many_are_found_by_their_ids(void **state)
+{
+	uint32_t ids[600];
+	struct thread_info t[700];
+	int slept;
+
+	(void)state;
+	for (size_t i = 0; i < array_len(ids); i++)
+		ids[i] = thread_create("many", sleep_for_ever, &slept, NULL);
+	for (size_t i = 0; i < array_len(ids); i += 2) {
+		assert_int_equal(thread_kill(ids[i]), 0);
+		assert_int_equal(thread_join(ids[i], NULL), 0);
+	}
+	assert_null(sched_check());
+	assert_int_equal(thread_kill(ids[0]), -ESRCH);
+	assert_int_equal(thread_list(UINT32_MAX, t, 700), 303);
+	assert_int_equal(thread_list(ids[100], t, 2), 2); /* ended: from the next one on */
+	assert_int_equal(t[0].id, ids[101]);
+	assert_int_equal(t[1].id, ids[103]);
+	for (size_t i = array_len(ids); i-- > 1; i--) {
+		assert_int_equal(thread_kill(ids[i]), 0);
+		assert_int_equal(thread_join(ids[i], NULL), 0);
+	}
+}
+
 static void ids_wrap_around_the_living(void **state)
 {
 	int slept;
@@ -316,6 +342,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_memory_leaves_nothing, setup, teardown),
 		cmocka_unit_test(no_memory_at_the_start),
 		cmocka_unit_test_setup_teardown(thousands_come_and_go, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_are_found_by_their_ids, setup, teardown),
 		cmocka_unit_test_setup_teardown(ids_wrap_around_the_living, setup, teardown),
 		cmocka_unit_test_setup_teardown(exit_with_a_mutex_is_caught, setup, teardown),
 	};
