@@ -10,6 +10,7 @@
 #include <quire/shell.h>
 #include <quire/string.h>
 #include <quire/thread.h>
+#include <quire/workload.h>
 
 /* ---- check ---- */
 
@@ -128,6 +129,17 @@ static bool selftest_exists(const char *name)
 	return false;
 }
 
+/* Workloads change the counters that every test compares before and after. */
+static bool workloads_running(void)
+{
+	struct workload_info w;
+
+	for (size_t i = 0; workload_info_at(i, &w); i++)
+		if (w.threads_started != w.threads_ended)
+			return true;
+	return false;
+}
+
 static int run_test(int argc, char **argv)
 {
 	bool as_json = shell_take_flag(&argc, argv, "--json");
@@ -139,6 +151,9 @@ static int run_test(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (!selftest_exists(argv[i]))
 			return shell_error("no test called '%s' (help test lists them)", argv[i]);
+	if (workloads_running())
+		return shell_error(
+			"workloads are running and change what tests compare (kill all)");
 	if (!as_json)
 		return run_tests(argc, argv, NULL);
 	shell_json_begin(&j);
