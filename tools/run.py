@@ -14,8 +14,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 import qemu
+from machine import CPUS_MAX, Machine, parse_memory
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CLEAN, NOT_CLEAN, USAGE, TIMEOUT = 0, 1, 2, 124
@@ -55,7 +57,7 @@ def number_in(low, high, what):
 
 def memory(text):
     try:
-        return qemu.parse_memory(text)
+        return parse_memory(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -77,7 +79,7 @@ def parse(words):
                formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     p.add_argument("--memory", type=memory, default="512M", metavar="SIZE",
                    help="64M to 2T; not reserved on the host, so it may be larger (512M)")
-    p.add_argument("--cpus", type=number_in(1, qemu.CPUS_MAX, "count"), default=1, metavar="N")
+    p.add_argument("--cpus", type=number_in(1, CPUS_MAX, "count"), default=1, metavar="N")
     p.add_argument("--machine", choices=("q35", "pc"), default="q35")
     p.add_argument("--cpu", metavar="MODEL", help="QEMU's name of a CPU: qemu64, max, ...")
     p.add_argument("--firmware", metavar="FILE", help="another UEFI firmware than Debian's OVMF")
@@ -178,7 +180,7 @@ def free_port():
 
 def machine_of(options, image):
     scripted = options.cmd is not None or options.screenshot
-    return qemu.Machine(
+    return Machine(
         image=image, usb=options.usb, memory=options.memory, cpus=options.cpus,
         machine=options.machine, cpu=options.cpu, firmware=options.firmware, kvm=options.kvm,
         window=has_display() and not options.headless and not scripted, reboots=not scripted,
@@ -232,10 +234,10 @@ def flush_partial(guest):
 
 class Countdown:
     def __init__(self, seconds):
-        self.end = qemu.time.monotonic() + seconds
+        self.end = time.monotonic() + seconds
 
     def left(self):
-        return max(self.end - qemu.time.monotonic(), 0)
+        return max(self.end - time.monotonic(), 0)
 
 
 def run_terminal(options, machine, folder):

@@ -84,7 +84,8 @@ class Log(gdb.Command):
         lines = int(ring.type.range()[1]) + 1
         for at in range(max(end - min(int(argument or 20), lines), 0), end):
             line = ring[at % lines]
-            gdb.write(f"[{int(line['ns']) / 1e9:12.6f}] {text(line['tag'])}: {text(line['text'])}\n")
+            seconds = int(line["ns"]) / 1e9
+            gdb.write(f"[{seconds:12.6f}] {text(line['tag'])}: {text(line['text'])}\n")
 
 
 Threads()
