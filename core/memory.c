@@ -53,7 +53,7 @@ static struct {
 	bool reclaimed;
 } memory;
 
-void *boot_alloc(size_t bytes)
+void *boot_alloc_raw(size_t bytes)
 {
 	uint64_t size = align_up(bytes, 64);
 	void *p;
@@ -70,7 +70,14 @@ void *boot_alloc(size_t bytes)
 	}
 	p = port_phys_to_virt(pool.next);
 	pool.next.a += size;
-	return memset(p, 0, bytes);
+	return p;
+}
+
+void *boot_alloc(size_t bytes)
+{
+	void *p = boot_alloc_raw(bytes);
+
+	return p ? memset(p, 0, bytes) : NULL;
 }
 
 static void *boot_alloc_or_panic(size_t bytes, const char *what)
@@ -232,6 +239,7 @@ void memory_init(const struct boot_info *bi)
 		.region_count = memory.region_count,
 		.plan = memory.plan,
 		.boot_alloc = boot_alloc,
+		.boot_alloc_raw = boot_alloc_raw,
 	};
 	if (page_init(&kernel_pages, &config))
 		port_panic("boot pool exhausted while making the superblocks");

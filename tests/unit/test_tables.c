@@ -86,7 +86,7 @@ static void mapping_twice_is_a_bug(void **state)
 static void setup_devices(uint64_t tables)
 {
 	paging_setup(2 << 20);
-	reserve_init(boot_alloc(tables * PAGE_BYTES), tables);
+	reserve_init(memset(boot_alloc(tables * PAGE_BYTES), 0xff, tables * PAGE_BYTES), tables);
 	device_window_init(root);
 }
 

@@ -30,9 +30,10 @@ static uint64_t *boot_table(void)
 	return table;
 }
 
+/* Each table is zeroed when it is taken. */
 static void make_reserve(uint64_t pages)
 {
-	void *tables = boot_alloc(pages * PAGE_BYTES);
+	void *tables = boot_alloc_raw(pages * PAGE_BYTES);
 
 	if (!tables)
 		port_panic("boot pool exhausted: %llu tables for the descriptor window",

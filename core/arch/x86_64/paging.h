@@ -62,8 +62,8 @@ bool map_span(uint64_t *root, struct span s, unsigned max_level, uint64_t flags,
 /* The entry for `virt` at `level`, making the tables above it. NULL when out of tables. */
 uint64_t *table_walk(uint64_t *root, uint64_t virt, unsigned level, table_source source);
 
-/* Tables set aside at boot for what comes later: the descriptor window and devices. NULL when all
- * are used. */
+/* Tables set aside at boot for what comes later: the descriptor window and devices. A table
+ * comes zeroed; NULL when all are used. */
 void reserve_init(void *tables, uint64_t count);
 uint64_t *reserve_table(void);
 

@@ -5,6 +5,7 @@
  */
 #include "paging.h"
 #include <quire/assert.h>
+#include <quire/string.h>
 
 paddr_t kernel_root;
 
@@ -25,7 +26,7 @@ uint64_t *reserve_table(void)
 		return NULL;
 	reserve_left--;
 	reserve_next += TABLE_ENTRIES;
-	return table;
+	return memset(table, 0, PAGE_BYTES);
 }
 
 uint64_t *table_walk(uint64_t *root, uint64_t virt, unsigned level, table_source source)
