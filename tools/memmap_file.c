@@ -103,12 +103,13 @@ struct quoted {
 
 static struct quoted quote(struct field f)
 {
-	struct quoted q;
+	struct quoted q = {""};
 	size_t i;
 
 	for (i = 0; i < f.length && i < 20; i++)
 		q.text[i] = f.start[i] >= ' ' && f.start[i] <= '~' ? f.start[i] : '?';
-	strcpy(&q.text[i], i < f.length ? "..." : "");
+	if (i < f.length)
+		memcpy(&q.text[i], "...", 3);
 	return q;
 }
 
