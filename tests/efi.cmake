@@ -35,7 +35,7 @@ set_tests_properties(lint_image PROPERTIES LABELS lint)
 
 add_test(NAME boot_loader COMMAND ${QUIRE_PYTHON} -m pytest -q -p no:cacheprovider test_loader.py
 	WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/boot)
-set_tests_properties(boot_loader PROPERTIES LABELS guest TIMEOUT 400 ENVIRONMENT
+set_tests_properties(boot_loader PROPERTIES LABELS guest COST 35 TIMEOUT 400 ENVIRONMENT
 	"QUIRE_BUILD=${PROJECT_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
 add_test(NAME boot_image COMMAND ${QUIRE_PYTHON} -m pytest -q -p no:cacheprovider test_image.py
 	WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/boot)
