@@ -12,7 +12,8 @@
 
 char *host_ram;
 static uint64_t host_ram_bytes;
-bool host_irq_on = true;
+_Thread_local bool host_irq_on = true;
+_Thread_local unsigned host_cpu;
 
 unsigned host_misuses;
 struct misuse host_last_misuse;

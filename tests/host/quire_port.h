@@ -10,8 +10,9 @@
 
 #define PORT_CPUS_MAX 256
 
-extern char *host_ram; /* "physical" address 0; see host_ram_init() */
-extern bool host_irq_on;
+extern char *host_ram;                  /* "physical" address 0; see host_ram_init() */
+extern _Thread_local bool host_irq_on;  /* each thread plays a CPU */
+extern _Thread_local unsigned host_cpu; /* its number; a test may change places */
 
 typedef bool port_irq_t;
 
@@ -35,7 +36,7 @@ static inline bool port_irq_enabled(void)
 
 static inline unsigned port_cpu(void)
 {
-	return 0;
+	return host_cpu;
 }
 
 static inline void port_relax(void)
