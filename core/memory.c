@@ -228,7 +228,7 @@ void memory_init(const struct boot_info *bi)
 
 	build_ram(&list);
 	build_regions(&list, &nothing);
-	arch_paging_init(bi, memory.ram, memory.ram_count);
+	arch_paging_init(bi, memory.ram, memory.ram_count, memory.regions, memory.region_count);
 
 	desc_plan_fit(memory.regions, memory.region_count, bi->descriptors.pages, &memory.plan);
 	memory.plan.start = paddr_to_pfn(paddr(bi->descriptors.base));

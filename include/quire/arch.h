@@ -22,9 +22,11 @@
 /* ---- boot, in this order ---- */
 void arch_early_init(const struct boot_info *bi); /* CPU features, GDT, IDT, TSS, IST stacks; serial
 						     port as first console */
-void arch_paging_init(const struct boot_info *bi, const struct region *ram,
-		      size_t ram_count); /* own tables from boot_alloc(), W^X; switches to them */
-void arch_time_init(void);               /* TSC rate */
+/* Own tables from boot_alloc(), W^X; switches to them. `ram` is to be mapped, whatever its kind;
+ * what of `regions` the page allocator may get needs page tables for its descriptors. */
+void arch_paging_init(const struct boot_info *bi, const struct region *ram, size_t ram_count,
+		      const struct region *regions, size_t region_count);
+void arch_time_init(void);       /* TSC rate */
 void arch_interrupts_init(void); /* PIC masked, APIC, IOAPIC, timer tick (calls sched_tick) */
 void arch_devices_init(void);    /* serial interrupts, PS/2 keyboard */
 void arch_framebuffer_init(

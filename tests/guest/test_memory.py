@@ -142,6 +142,15 @@ def test_panic_on_corruption(boot):
         assert "double free" in guest.text() and keep != address
 
 
+def test_a_page_in_every_gib_can_be_used(boot):
+    """Each first use of a GiB takes a page table of the descriptor window from the reserve."""
+    with boot(memory=24 << 30) as guest:
+        for _ in range(20):
+            assert "order 18" in guest.run("alloc --order 18")
+        assert_balanced(guest)
+        assert_checks(guest)
+
+
 def test_out_of_memory_has_a_defined_answer(guest):
     before = counters(guest)
     for line in ("alloc 64G", "alloc 18446744073709551615", "alloc --order 18"):

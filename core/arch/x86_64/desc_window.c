@@ -54,17 +54,18 @@ void desc_window_init(uint64_t *root)
 
 /* One descriptor page describes 2 MiB, so a table of each level covers 512 times that, and so on.
  */
-uint64_t desc_window_tables(const struct region *ram, size_t count)
+uint64_t desc_window_tables(const struct region *regions, size_t count)
 {
 	uint64_t next[3] = {0}, tables = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		if (!region_is_managed(&ram[i]))
+		if (!region_is_managed(&regions[i]))
 			continue;
 		for (unsigned level = 0; level < 3; level++) {
 			uint64_t frames = SUPERBLOCK_PAGES << (9 * level);
 
-			tables += span_units(ram[i].start.n, ram[i].pages, frames, &next[level]);
+			tables += span_units(regions[i].start.n, regions[i].pages, frames,
+					     &next[level]);
 		}
 	}
 	return tables;

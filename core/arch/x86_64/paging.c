@@ -130,12 +130,13 @@ static void map_image(uint64_t *root, const struct boot_info *bi)
 	}
 }
 
-void arch_paging_init(const struct boot_info *bi, const struct region *ram, size_t ram_count)
+void arch_paging_init(const struct boot_info *bi, const struct region *ram, size_t ram_count,
+		      const struct region *regions, size_t region_count)
 {
 	uint64_t *root = boot_table();
 	uint64_t bytes;
 
-	make_reserve(desc_window_tables(ram, ram_count) + DEVICE_TABLES);
+	make_reserve(desc_window_tables(regions, region_count) + DEVICE_TABLES);
 	bytes = map_all_ram(root, bi, ram, ram_count);
 	map_image(root, bi);
 	desc_window_init(root);

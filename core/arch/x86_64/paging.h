@@ -71,7 +71,9 @@ uint64_t *reserve_table(void);
 void tlb_flush_page(vaddr_t address);
 
 void desc_window_init(uint64_t *root);
-uint64_t desc_window_tables(const struct region *ram, size_t count);
+/* Tables it will take from the reserve when all that is, or can become, the page allocator's is in
+ * use. */
+uint64_t desc_window_tables(const struct region *regions, size_t count);
 void stack_window_init(uint64_t *root);
 void device_window_init(uint64_t *root);
 
