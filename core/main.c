@@ -10,6 +10,7 @@
 #include <quire/panic.h>
 #include <quire/port.h>
 #include <quire/shell.h>
+#include <quire/string.h>
 #include <quire/symbols.h>
 #include <quire/thread.h>
 #include <quire/time.h>
@@ -50,6 +51,41 @@ static void say_memory(void)
 		 (unsigned long long)m.descriptor_pages);
 }
 
+/* How long the boot took, in counter ticks: exact where a tick is an instruction (docs/performance.md). */
+static void say_boot(const char *from, const char *to)
+{
+	struct time_milestone m;
+	uint64_t begin = 0;
+	char ticks[28];
+
+	for (unsigned i = 0; time_milestone_at(i, &m); i++) {
+		if (!strcmp(m.name, from))
+			begin = m.cycles;
+		if (!strcmp(m.name, to))
+			log_info("%s: %s ticks after %s", to, format_count(ticks, m.cycles - begin),
+				 from);
+	}
+}
+
+/* The page allocator at work for the first time. */
+static void serve_first_page(void)
+{
+	pfn_t first = page_alloc(&kernel_pages, 0, PAGE_ANY);
+
+	time_mark(TIME_FIRST_PAGE);
+	if (pfn_is_none(first))
+		port_panic("no free page");
+	page_free(&kernel_pages, first, 0);
+}
+
+static void shell_entry(void *autorun)
+{
+	time_mark(TIME_FIRST_PROMPT);
+	say_boot(TIME_EXIT_BOOT_SERVICES, TIME_FIRST_PAGE);
+	say_boot(TIME_KERNEL_ENTRY, TIME_FIRST_PROMPT);
+	shell_thread(autorun);
+}
+
 static void start_shell(const struct boot_info *bi)
 {
 	const struct thread_options options = {
@@ -58,14 +94,15 @@ static void start_shell(const struct boot_info *bi)
 		.stack_bytes = 0,
 	};
 
-	if (!thread_create("shell", shell_thread, (void *)(uintptr_t)boot_string(bi->autorun),
+	if (!thread_create("shell", shell_entry, (void *)(uintptr_t)boot_string(bi->autorun),
 			   &options))
 		port_panic("no memory for the shell's thread");
 }
 
 void kernel_main(const struct boot_info *bi)
 {
-	time_mark("kernel entry");
+	time_mark_at(TIME_EXIT_BOOT_SERVICES, bi->tsc_exit);
+	time_mark(TIME_KERNEL_ENTRY);
 	arch_early_init(bi); /* CPU tables; the serial port as first console */
 	if (bi->magic != BOOT_INFO_MAGIC || bi->version != BOOT_INFO_VERSION)
 		port_panic("hand-over version %u, this kernel knows %u", bi->version,
@@ -76,7 +113,7 @@ void kernel_main(const struct boot_info *bi)
 	log_info("Quire, loaded by %s firmware", boot_string(bi->firmware_vendor));
 
 	memory_init(bi); /* regions, page tables, page allocator, kmalloc */
-	time_mark("page allocator ready");
+	serve_first_page();
 	memory_reclaim();
 	say_memory();
 

@@ -94,12 +94,17 @@ void time_delay_ns(uint64_t ns)
 		port_relax();
 }
 
-void time_mark(const char *name)
+void time_mark_at(const char *name, uint64_t cycles)
 {
 	if (milestone_count == MILESTONES_MAX)
 		return;
 	milestones[milestone_count].name = name;
-	milestones[milestone_count++].cycles = port_cycles();
+	milestones[milestone_count++].cycles = cycles;
+}
+
+void time_mark(const char *name)
+{
+	time_mark_at(name, port_cycles());
 }
 
 bool time_milestone_at(unsigned i, struct time_milestone *out)

@@ -3,6 +3,7 @@
 #include <quire/errno.h>
 #include <quire/format.h>
 #include <quire/shell.h>
+#include <quire/string.h>
 #include <quire/time.h>
 
 static const char *source_name(void)
@@ -10,6 +11,21 @@ static const char *source_name(void)
 	const char *source = time_source();
 
 	return source ? source : "nothing";
+}
+
+/* Ticks between two milestones of the boot, 0 when one is not there. */
+static uint64_t between(const char *from, const char *to)
+{
+	struct time_milestone m;
+	uint64_t begin = 0, end = 0;
+
+	for (unsigned i = 0; time_milestone_at(i, &m); i++) {
+		if (!strcmp(m.name, from))
+			begin = m.cycles;
+		if (!strcmp(m.name, to))
+			end = m.cycles;
+	}
+	return begin && end ? end - begin : 0;
 }
 
 static void print_text(void)
@@ -28,6 +44,10 @@ static void print_text(void)
 		shell_printf("%14s %14s  %s\n", format_ns(a, m.ns), format_ns(b, took), m.name);
 		last_ns = m.ns;
 	}
+	shell_printf("\n%14s  TSC ticks from ExitBootServices to the first page_alloc served\n",
+		     format_count(hz, between(TIME_EXIT_BOOT_SERVICES, TIME_FIRST_PAGE)));
+	shell_printf("%14s  TSC ticks from the kernel's entry to the first prompt\n",
+		     format_count(hz, between(TIME_KERNEL_ENTRY, TIME_FIRST_PROMPT)));
 }
 
 static void print_json(void)
@@ -40,6 +60,10 @@ static void print_json(void)
 	json_uint(&j, "cycles", time_cycles());
 	json_uint(&j, "cycles_hz", time_cycles_hz());
 	json_string(&j, "source", source_name());
+	json_uint(&j, "exit_to_first_page_cycles",
+		  between(TIME_EXIT_BOOT_SERVICES, TIME_FIRST_PAGE));
+	json_uint(&j, "entry_to_first_prompt_cycles",
+		  between(TIME_KERNEL_ENTRY, TIME_FIRST_PROMPT));
 	json_array(&j, "milestones");
 	for (unsigned i = 0; time_milestone_at(i, &m); i++) {
 		json_object(&j, NULL);

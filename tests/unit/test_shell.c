@@ -256,9 +256,10 @@ static void small_commands(void **state)
 	assert_non_null(strstr(output, "1.500 s"));
 	assert_non_null(strstr(output, "2,400,000,000 Hz, calibrated against a test"));
 	run("time --json");
-	assert_non_null(strstr(output,
-			       "\"ns\":1500000000,\"cycles\":77,\"cycles_hz\":2400000000,"
-			       "\"source\":\"a test\",\"milestones\":[{\"name\":\"loader\""));
+	assert_non_null(strstr(output, "\"ns\":1500000000,\"cycles\":77,\"cycles_hz\":2400000000,"
+				       "\"source\":\"a "
+				       "test\",\"exit_to_first_page_cycles\":0,\"entry_to_first_"
+				       "prompt_cycles\":0,\"milestones\":[{\"name\":\"loader\""));
 	assert_int_equal(run("time x"), -EINVAL);
 }
 
