@@ -27,6 +27,7 @@ quire_host_test(test_time SOURCES tests/unit/test_time.c core/time.c)
 
 quire_host_test(test_line_edit SOURCES tests/unit/test_line_edit.c core/console/line_edit.c core/console/line_draw.c
 	core/console/terminal.c core/shell/complete.c ${CORE_LIB})
+quire_host_test(test_map_piece SOURCES tests/unit/test_map_piece.c core/shell/map_piece.c alloc/region.c alloc/memmap.c)
 quire_host_test(test_parse SOURCES tests/unit/test_parse.c core/shell/parse.c core/shell/complete.c)
 quire_host_test(test_shell SOURCES tests/unit/test_shell.c core/shell/shell.c core/shell/parse.c core/shell/complete.c
 	core/shell/arguments.c core/shell/cmd_help.c core/shell/cmd_log.c core/shell/cmd_time.c core/shell/cmd_version.c

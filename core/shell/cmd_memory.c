@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* memmap, mem, pages, zones: where the machine's memory went. */
+#include "map_piece.h"
 #include "table.h"
 #include <quire/errno.h>
 #include <quire/kmalloc.h>
@@ -9,13 +10,6 @@
 #include <quire/string.h>
 
 /* ---- memmap ---- */
-
-/* One row: a firmware entry, or the part of it that became one region. */
-struct map_piece {
-	uint64_t base, pages;        /* bytes, pages */
-	const struct region *region; /* NULL: dropped, empty or wrapping */
-	const char *why;
-};
 
 static const char *piece_reason(const struct boot_mem_desc *d, const struct region *r)
 {
@@ -30,31 +24,16 @@ static const char *piece_reason(const struct boot_mem_desc *d, const struct regi
 	return "another entry overlaps";
 }
 
-/* The part of entry `d` from byte `from` on that lies in one region; false past its end. */
-static bool next_piece(const struct boot_mem_desc *d, uint64_t from, struct map_piece *out)
+/* The next piece of entry `d`, with its reason. */
+static bool next_piece(const struct boot_mem_desc *d, uint64_t *at, struct map_piece *out)
 {
-	uint64_t end = d->phys + d->pages * PAGE_BYTES, region_end;
 	size_t count;
 	const struct region *regions = memory_regions(&count);
 
-	if (d->pages == 0 || end < d->phys) {
-		*out = (struct map_piece){d->phys, 0, NULL, "empty or wrapping: ignored"};
-		return from == d->phys;
-	}
-	if (from >= end)
+	if (!map_piece_next(d, regions, count, at, out))
 		return false;
-	out->base = from;
-	out->region = region_find(regions, count, paddr_to_pfn(paddr(from)));
-	if (!out->region) { /* the scrap of a page that an unaligned usable entry leaves */
-		out->pages = 1;
-		out->why = "less than a page";
-		return true;
-	}
-	region_end = (out->region->start.n + out->region->pages) << PAGE_SHIFT;
-	out->pages = ((region_end < end ? region_end : end) - from) >> PAGE_SHIFT;
-	if (out->pages == 0)
-		out->pages = 1;
-	out->why = piece_reason(d, out->region);
+	if (out->region)
+		out->why = piece_reason(d, out->region);
 	return true;
 }
 
@@ -75,8 +54,7 @@ static void memmap_json(void)
 		json_string(&j, "type", memmap_type_name(d.type));
 		json_hex(&j, "attributes", d.attributes);
 		json_array(&j, "became");
-		for (uint64_t at = d.phys; next_piece(&d, at, &piece);
-		     at = piece.base + (piece.pages ? piece.pages * PAGE_BYTES : 1)) {
+		for (uint64_t at = d.phys; next_piece(&d, &at, &piece);) {
 			json_object(&j, NULL);
 			json_hex(&j, "base", piece.base);
 			json_uint(&j, "pages", piece.pages);
@@ -120,11 +98,10 @@ static int run_memmap(int argc, char **argv)
 	shell_printf("%14s %10s  %-19s %-11s %s\n", "start", "size", "firmware says", "became",
 		     "because");
 	for (size_t i = 0; memory_firmware_entry(i, &d) && !shell_interrupted(); i++, entries++)
-		for (uint64_t at = d.phys; next_piece(&d, at, &piece);
-		     at = piece.base + (piece.pages ? piece.pages * PAGE_BYTES : 1))
+		for (uint64_t at = d.phys; next_piece(&d, &at, &piece);)
 			shell_printf("%#14llx %10s  %-19s %-11s %s\n", (ull)piece.base,
 				     format_bytes(size, piece.pages * PAGE_BYTES),
-				     at == d.phys ? memmap_type_name(d.type) : "  \"",
+				     piece.base == d.phys ? memmap_type_name(d.type) : "  \"",
 				     piece.region ? region_kind_name(piece.region->kind) : "-",
 				     piece.why);
 	for (size_t i = 0; i < count; i++)
