@@ -3,8 +3,8 @@
  * The kernel's own page tables, made once at boot.
  *
  *   writable & executable = nothing, anywhere
- *   direct map            = exactly the RAM given, without the kernel's text and rodata being
- *                           writable there by the back door
+ *   direct map            = exactly the RAM given, up to the last page the kernel may use, without
+ *                           its text and rodata being writable there by the back door
  *
  * Tables come from boot_alloc() and a reserve that is set aside here, never
  * from the page allocator, which needs them itself. Boot only, one CPU, no lock.
@@ -89,17 +89,31 @@ static void map_direct(uint64_t *root, const struct boot_info *bi, uint64_t star
 	}
 }
 
-/* Neighbours of different kinds are one range here: fewer edges, larger pages. */
+/* One past the last frame that is the kernel's, or can become it. */
+static uint64_t top_of_use(const struct region *regions, size_t count)
+{
+	while (count > 0 && regions[count - 1].kind > REGION_KERNEL)
+		count--;
+	return count > 0 ? region_end(&regions[count - 1]) : 0;
+}
+
+/*
+ * Neighbours of different kinds are one range here: fewer edges, larger pages. Nothing from
+ * `top` on: firmware calls reserved address space RAM by the TiB, and the boot pool has tables
+ * for what lies below (alloc/boot_pool.c).
+ */
 static uint64_t map_all_ram(uint64_t *root, const struct boot_info *bi, const struct region *ram,
-			    size_t count)
+			    size_t count, uint64_t top)
 {
 	uint64_t bytes = 0;
 
-	for (size_t i = 0; i < count;) {
+	for (size_t i = 0; i < count && ram[i].start.n < top;) {
 		uint64_t start = ram[i].start.n, end = start;
 
 		for (; i < count && ram[i].start.n == end; i++)
 			end += ram[i].pages;
+		if (end > top)
+			end = top;
 		map_direct(root, bi, start * PAGE_BYTES, end * PAGE_BYTES);
 		bytes += (end - start) * PAGE_BYTES;
 	}
@@ -137,7 +151,7 @@ void arch_paging_init(const struct boot_info *bi, const struct region *ram, size
 	uint64_t bytes;
 
 	make_reserve(desc_window_tables(regions, region_count) + DEVICE_TABLES);
-	bytes = map_all_ram(root, bi, ram, ram_count);
+	bytes = map_all_ram(root, bi, ram, ram_count, top_of_use(regions, region_count));
 	map_image(root, bi);
 	desc_window_init(root);
 	stack_window_init(root);
