@@ -12,7 +12,8 @@ GIB = 1 << 30
 TIB = 1 << 40
 MEMORY_MIN = 64 * MIB
 MEMORY_MAX = 2 * TIB
-# Past this QEMU's default of 40 physical address bits does not reach.
+# Past this QEMU's default of 40 physical address bits does not reach, and OVMF does not come up on
+# a CPU without 1 GiB pages (qemu64).
 MEMORY_40_BITS = 960 * GIB
 CPUS_MAX = 255
 DEBUG_EXIT_PORT = 0xF4
@@ -85,8 +86,9 @@ class Machine:
         model = self.cpu or ("host" if self.kvm else None)
         if self.memory > MEMORY_40_BITS and not self.kvm:
             model = model or "max"
-            if "phys-bits" not in model:
-                model += ",phys-bits=42"
+            for word in ("phys-bits=42", "pdpe1gb=on"):
+                if word.split("=", maxsplit=1)[0] not in model:
+                    model += f",{word}"
         return ["-cpu", model] if model else []
 
     def argv(self, folder):
