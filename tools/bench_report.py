@@ -74,8 +74,8 @@ class Report:
                 lines.append([name, "-", "-", "-", "-", "", "skipped: " + row["skipped"]])
                 continue
             theirs, goal, median = linux["rows"].get(name), targets.get(name, {}), row["median"]
-            spread = ("-" if row["min"] == row["max"]
-                      else f"{number(row['min'])}..{number(row['max'])}")
+            low, high = number(row["min"]), number(row["max"])
+            spread = "-" if low == high else f"{low}..{high}"
             ratio = f"{theirs / median:.1f}" if theirs and median else "-"
             lines.append([name, number(median), spread, number(theirs), ratio, goal_text(goal),
                           verdict(median, goal)])
