@@ -10,7 +10,7 @@ find_package(Threads REQUIRED)
 function(quire_host_bench name)
 	list(TRANSFORM ARGN PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE sources)
 	add_executable(${name} EXCLUDE_FROM_ALL ${sources} host/port.c)
-	target_compile_options(${name} PRIVATE -O2 -g -fno-strict-aliasing ${QUIRE_WARNINGS} -DQUIRE_HOSTED)
+	target_compile_options(${name} PRIVATE -O2 -gdwarf-4 -fno-strict-aliasing ${QUIRE_WARNINGS} -DQUIRE_HOSTED)
 	target_include_directories(${name} PRIVATE
 		${PROJECT_SOURCE_DIR}/include ${CMAKE_CURRENT_SOURCE_DIR}/host ${PROJECT_SOURCE_DIR}/alloc)
 	target_link_libraries(${name} PRIVATE Threads::Threads)
