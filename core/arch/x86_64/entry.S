@@ -13,6 +13,8 @@ _start:
 	cli
 	cld
 	leaq	boot_stack_top(%rip), %rsp
+	pushq	$2				/* no flag the firmware left: NT breaks iretq, AC disarms SMAP */
+	popfq
 	xorl	%ebp, %ebp			/* backtraces end here */
 
 	rdtsc
