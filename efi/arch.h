@@ -22,8 +22,11 @@ uint64_t arch_tables_pages(uint64_t image_pages);
  */
 uint64_t arch_tables_make(void *memory, const struct boot_segment *segments, uint32_t count);
 
-/* No interrupt from here on. */
-void arch_interrupts_off(void);
+/*
+ * The firmware is gone: no interrupt from here on, and no page is read-only. Some firmware
+ * write-protects the loader's memory when it leaves, and struct boot_info is not finished yet.
+ */
+void arch_take_over(void);
 
 /* Switch to the tables and jump to the kernel's first instruction. `info` is physical. */
 noreturn_fn void arch_enter(uint64_t root, uint64_t entry, uint64_t info);

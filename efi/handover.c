@@ -146,7 +146,7 @@ EFI_STATUS leave(struct loader *l)
 	if (EFI_ERROR(status))
 		return loader_fail(status, "the firmware refuses to leave boot services");
 	/* From here on there is no firmware to call and nowhere to return to. */
-	arch_interrupts_off();
+	arch_take_over();
 	l->info.tsc_exit = arch_counter();
 	l->info.map_bytes = l->map.bytes;
 	l->info.map_stride = (uint32_t)l->map.stride;

@@ -3,7 +3,9 @@
 #include "../arch.h"
 #include "paging.h"
 
+#define CR0_WP        ((uint64_t)1 << 16)
 #define CR4_LA57      ((uint64_t)1 << 12)
+#define CR4_CET       ((uint64_t)1 << 23)
 #define MSR_EFER      0xc0000080u
 #define EFER_NXE      ((uint64_t)1 << 11)
 #define CPUID_EXT     0x80000001u
@@ -65,9 +67,19 @@ uint64_t arch_tables_make(void *memory, const struct boot_segment *segments, uin
 			    count, cpu_has_nx());
 }
 
-void arch_interrupts_off(void)
+/*
+ * Without CET first: it forbids to clear WP (volume 2, MOV to control registers), and with indirect
+ * branch tracking on the jump into the kernel would fault.
+ */
+void arch_take_over(void)
 {
+	uint64_t cr0, cr4;
+
 	__asm__ volatile("cli" : : : "memory");
+	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4 & ~CR4_CET) : "memory");
+	__asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
+	__asm__ volatile("mov %0, %%cr0" : : "r"(cr0 & ~CR0_WP) : "memory");
 }
 
 /*

@@ -7,8 +7,8 @@
  * and asserted; a kernel refuses a version it does not know.
  *
  * CPU state at the kernel's entry point (x86-64): long mode, 4-level paging,
- * interrupts off, direction flag clear, RDI = physical address of struct
- * boot_info, page tables of the loader in which
+ * interrupts off, direction flag clear, CR0.WP and CET off, RDI = physical
+ * address of struct boot_info, page tables of the loader in which
  *   - the lower half is the firmware's identity map,
  *   - the direct map window (DIRECT_MAP_BASE) shows the same physical memory,
  *   - the kernel image is mapped at its linked addresses.

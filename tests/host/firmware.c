@@ -216,9 +216,9 @@ uint64_t arch_counter(void)
 	return counter += 1000;
 }
 
-void arch_interrupts_off(void)
+void arch_take_over(void)
 {
-	firmware_jump.interrupts_off = true;
+	firmware_jump.taken_over = true;
 }
 
 void arch_enter(uint64_t root, uint64_t entry, uint64_t info)

@@ -59,7 +59,7 @@ void firmware_end(void);
 extern struct firmware_jump {
 	jmp_buf back;
 	uint64_t root, entry, info;
-	bool interrupts_off;
+	bool taken_over;
 } firmware_jump;
 
 #endif

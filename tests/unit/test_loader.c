@@ -222,7 +222,7 @@ static void hands_everything_over(void **state)
 	assert_true(hand_over(&status));
 	assert_true(firmware.gone);
 	assert_false(firmware.broke_rules);
-	assert_true(firmware_jump.interrupts_off);
+	assert_true(firmware_jump.taken_over);
 	assert_int_equal(firmware_jump.root, 0x5000);
 	assert_int_equal(firmware_jump.entry, 0xffffffff80000010);
 
@@ -288,7 +288,7 @@ static void returns_when_the_firmware_never_lets_go(void **state)
 	assert_true(firmware.exits >= 16);
 	assert_false(firmware.broke_rules);
 	assert_said("the firmware refuses to leave boot services (EFI_INVALID_PARAMETER)");
-	assert_false(firmware_jump.interrupts_off);
+	assert_false(firmware_jump.taken_over);
 }
 
 static void prefers_the_newer_acpi_table(void **state)
