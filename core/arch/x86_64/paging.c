@@ -11,6 +11,7 @@
  */
 #define LOG_TAG "paging"
 #include "paging.h"
+#include "platform.h"
 #include <quire/assert.h>
 #include <quire/log.h>
 #include <quire/memory.h>
@@ -164,4 +165,6 @@ void arch_paging_init(const struct boot_info *bi, const struct region *ram, size
 	log_info("own page tables: %llu MiB of RAM mapped with %s pages, W^X, nothing at 0",
 		 (unsigned long long)(bytes >> 20), cpu_features.pages_1g ? "1 GiB" : "2 MiB");
 	features_log();
+	/* Some firmware leaves ACPI tables in boot services' memory, which is about to be reclaimed. */
+	(void)platform();
 }

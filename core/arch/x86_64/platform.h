@@ -15,7 +15,7 @@ struct boot_facts {
 };
 extern struct boot_facts boot_facts;
 
-/* The ACPI tables, read at first use; after arch_paging_init(). */
+/* The ACPI tables, read at first use, which is in arch_paging_init(). */
 const struct acpi_platform *platform(void);
 
 /* pic.c: the two 8259s, out of the way for good. */
