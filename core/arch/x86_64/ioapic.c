@@ -40,6 +40,7 @@ void ioapic_init(void)
 
 	for (unsigned i = 0; i < p->ioapic_count; i++) {
 		struct ioapic *io = &ioapics[count];
+		uint32_t version;
 
 		io->registers = arch_map_physical(p->ioapics[i].base, PAGE_BYTES,
 						  ARCH_MAP_WRITE | ARCH_MAP_UNCACHED);
@@ -48,8 +49,14 @@ void ioapic_init(void)
 				 (unsigned long long)p->ioapics[i].base.a);
 			continue;
 		}
+		version = read_register(io, REG_VERSION);
+		if (version == UINT32_MAX) { /* the table names one that is not there */
+			log_warn("no I/O APIC answers at 0x%llx",
+				 (unsigned long long)p->ioapics[i].base.a);
+			continue;
+		}
 		io->gsi_base = p->ioapics[i].gsi_base;
-		io->pins = (read_register(io, REG_VERSION) >> 16 & 0xff) + 1;
+		io->pins = (version >> 16 & 0xff) + 1;
 		for (uint32_t pin = 0; pin < io->pins; pin++)
 			write_register(io, REG_REDIRECT + 2 * pin, REDIRECT_MASK);
 		count++;
