@@ -107,6 +107,7 @@ static void call(void *root)
 	write_cr3(port_virt_to_phys(root).a);
 	firmware_call_active = true;
 	reset(wanted, 0, 0, NULL);
+	cpu_cli(); /* it may have let interrupts in */
 	firmware_call_active = false;
 	log_warn("the firmware's ResetSystem came back");
 	after();
