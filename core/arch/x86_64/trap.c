@@ -2,8 +2,8 @@
 /*
  * The IDT and the one place every exception and interrupt comes through.
  *
- * Vectors 0 to 31 are the CPU's own and end in a report, but for #BP, which
- * reports and goes on. The rest go to the handler set for them; a vector
+ * Vectors 0 to 31 are the CPU's own and end in a report, but for #BP with
+ * interrupts on, which reports and goes on. The rest go to the handler set for them; a vector
  * without one is counted and logged once. Handlers are set during boot, before
  * their interrupt is let in, so the table needs no lock.
  */
@@ -92,7 +92,8 @@ static void interrupt_unknown(uint64_t vector)
 
 static void exception(struct trap_frame *f)
 {
-	if (f->vector == VECTOR_BREAKPOINT) {
+	/* With interrupts off it may lie under the console's lock: then its report is the last. */
+	if (f->vector == VECTOR_BREAKPOINT && (f->rflags & RFLAGS_IF)) {
 		trap_report(f);
 		return;
 	}
