@@ -2,14 +2,16 @@
 /*
  * The page allocator's front door: blocks of 2^order pages.
  *
- * A descriptor says who a frame belongs to, the bitmaps say what is free; this
- * file keeps the two in step:
+ * A descriptor says who a frame belongs to, bitmaps and caches say what is free;
+ * this file keeps them in step:
  *   HEAD of order k at f  <=>  the 2^k frames from f on are one allocation
- *   frame free             =>  its descriptor is NONE
+ *   frame free or cached   =>  its descriptor is NONE
  * A free is believed only when the descriptor's state, order and reference
- * count are exactly right, which is one comparison of 32 bits.
+ * count are exactly right, which is one comparison of 32 bits; a block leaves
+ * a cache only when its descriptor is NONE.
  *
- * Lock: pa->lock. Clearing pages and reporting misuse happen after it is dropped.
+ * Lock: none. Interrupts are off while this CPU's cache is in use; whatever is
+ * not plain is left to alloc/page_cpu.c, which starts over with pa->lock.
  */
 #include "page_internal.h"
 
@@ -32,64 +34,87 @@ void page_clear(pfn_t frame, uint64_t pages)
 	__builtin_memset(port_phys_to_virt(pfn_to_paddr(frame)), 0, pages * PAGE_BYTES);
 }
 
-pfn_t page_alloc_for(struct page_allocator *pa, unsigned order, unsigned flags, uintptr_t caller)
+/* Inline so that the order and the flags, mostly constants, cost nothing. */
+static inline pfn_t alloc_inline(struct page_allocator *pa, unsigned order, unsigned flags,
+				 uintptr_t caller)
 {
-	uint64_t frame = PFN_NONE.n;
-	port_irq_t irq = spin_lock(&pa->lock);
+	if (likely(page_is_cached(order, flags))) {
+		port_irq_t irq = port_irq_save();
+		struct page_cpu *pc = pa->cpu[port_cpu()];
+		struct page_stack *s = &pc->stack[order];
+		uint64_t count = s->count;
 
-	if (likely(order <= PAGE_ORDER_MAX))
-		frame = page_take(pa, order, (uint64_t)1 << order, flags);
-	if (likely(frame != PFN_NONE.n)) {
-		pa->descs[frame].word = DESC_HEAD_1(order) | DESC_CALLER(caller);
-		pa->counters.allocs[order]++;
-	} else {
-		pa->counters.failures++;
+		if (likely(count)) {
+			pfn_t frame = pc->frames[page_cache_first(order) + count - 1];
+			uint64_t *word = &pa->descs[frame.n].word;
+
+			if (likely((uint32_t)*word == PAGE_NONE)) {
+				*word = DESC_HEAD_1(order) | DESC_CALLER(caller);
+				s->count = count - 1;
+				s->allocs++;
+				port_irq_restore(irq);
+				if (unlikely(flags & PAGE_ZEROED))
+					page_clear(frame, (uint64_t)1 << order);
+				return frame;
+			}
+		}
+		port_irq_restore(irq);
 	}
-	spin_unlock(&pa->lock, irq);
-
-	if (flags & PAGE_ZEROED && frame != PFN_NONE.n)
-		page_clear(pfn(frame), (uint64_t)1 << order);
-	return pfn(frame);
+	return page_alloc_slow(pa, order, flags, caller);
 }
 
-pfn_t page_alloc(struct page_allocator *pa, unsigned order, unsigned flags)
+static inline void free_inline(struct page_allocator *pa, pfn_t head, unsigned order,
+			       uintptr_t caller)
 {
-	return page_alloc_for(pa, order, flags, caller_address());
+	if (likely(order < PAGE_CACHE_ORDERS)) {
+		port_irq_t irq = port_irq_save();
+		struct page_cpu *pc = pa->cpu[port_cpu()];
+		struct page_stack *s = &pc->stack[order];
+		uint64_t count = s->count;
+
+		if (likely(head.n - pc->from < pc->span)) {
+			uint64_t *word = &pa->descs[head.n].word;
+
+			if (likely((uint32_t)*word == DESC_HEAD_1(order) &&
+				   count < pa->cache_limit[order])) {
+				*word = PAGE_NONE | DESC_CALLER(caller);
+				pc->frames[page_cache_first(order) + count] = head;
+				s->count = count + 1;
+				port_irq_restore(irq);
+				return;
+			}
+		}
+		port_irq_restore(irq);
+	}
+	page_free_slow(pa, head, order, caller);
+}
+
+pfn_t page_alloc_one(struct page_allocator *pa)
+{
+	return alloc_inline(pa, 0, PAGE_ANY, caller_address());
+}
+
+void page_free_one(struct page_allocator *pa, pfn_t frame)
+{
+	free_inline(pa, frame, 0, caller_address());
+}
+
+pfn_t page_alloc_for(struct page_allocator *pa, unsigned order, unsigned flags, uintptr_t caller)
+{
+	return alloc_inline(pa, order, flags, caller);
+}
+
+pfn_t page_alloc_block(struct page_allocator *pa, unsigned order, unsigned flags)
+{
+	return alloc_inline(pa, order, flags, caller_address());
 }
 
 void page_free_for(struct page_allocator *pa, pfn_t head, unsigned order, uintptr_t caller)
 {
-	struct misuse misuse;
-	port_irq_t irq = spin_lock(&pa->lock);
-
-	if (likely(head.n < pa->pfn_limit && order <= PAGE_ORDER_MAX)) {
-		uint64_t *word = &pa->descs[head.n].word;
-
-		if (likely((uint32_t)*word == DESC_HEAD_1(order))) {
-			*word = PAGE_NONE | DESC_CALLER(caller);
-			pa->counters.frees[order]++;
-			page_give(pa, head.n, (uint64_t)1 << order);
-			spin_unlock(&pa->lock, irq);
-			return;
-		}
-	}
-	/* An order that does not exist must not be taken for the one its low bits spell. */
-	page_diagnose(pa, head.n, order <= PAGE_ORDER_MAX ? DESC_HEAD_1(order) : PAGE_NONE, caller,
-		      &misuse);
-	spin_unlock(&pa->lock, irq);
-	port_misuse(&misuse);
+	free_inline(pa, head, order, caller);
 }
 
-void page_free(struct page_allocator *pa, pfn_t head, unsigned order)
+void page_free_block(struct page_allocator *pa, pfn_t head, unsigned order)
 {
-	page_free_for(pa, head, order, caller_address());
-}
-
-uint64_t page_free_pages(const struct page_allocator *pa)
-{
-	uint64_t pages = 0;
-
-	for (unsigned z = 0; z < PAGE_ZONES; z++)
-		pages += __atomic_load_n(&pa->zones[z].free, __ATOMIC_RELAXED);
-	return pages;
+	free_inline(pa, head, order, caller_address());
 }

@@ -190,6 +190,7 @@ void block_open(struct page_allocator *pa, struct superblock *sb, unsigned block
 	info->runs = RUNS_ALL_FREE;
 	info->free = BITS_FULL;
 	info->block_class = CLASS_WHOLE;
+	info->dirty = false;
 	sb->fresh[block / 64] &= ~((uint64_t)1 << block % 64);
 	pa->counters.blocks_opened++;
 	port_back_descriptors(&pa->descs[block_frame(sb, block)],
@@ -308,19 +309,29 @@ static uint64_t take_low(struct page_allocator *pa, unsigned order, uint64_t pag
 	return take_in_block(pa, sb, 0, words, order, (unsigned)pages);
 }
 
+uint64_t page_take_zone(struct page_allocator *pa, enum page_zone zone, unsigned order,
+			uint64_t pages)
+{
+	struct page_free_set *set = &pa->zones[zone];
+	unsigned list = list_choose(pa, set, order);
+
+	if (list == PAGE_LISTS)
+		return PFN_NONE.n;
+	return take_from_list(pa, &pa->superblocks[set->head[list]], list, order, pages);
+}
+
 uint64_t page_take(struct page_allocator *pa, unsigned order, uint64_t pages, unsigned flags)
 {
 	unsigned z = flags & PAGE_BELOW_1M   ? PAGE_ZONE_LOW
 		     : flags & PAGE_BELOW_4G ? PAGE_ZONE_DMA32
 					     : PAGE_ZONE_NORMAL;
 
+	page_settle(pa);
 	for (; z > PAGE_ZONE_LOW; z--) {
-		struct page_free_set *zone = &pa->zones[z];
-		unsigned list = list_choose(pa, zone, order);
+		uint64_t frame = page_take_zone(pa, z, order, pages);
 
-		if (list < PAGE_LISTS)
-			return take_from_list(pa, &pa->superblocks[zone->head[list]], list, order,
-					      pages);
+		if (frame != PFN_NONE.n)
+			return frame;
 	}
 	return take_low(pa, order, pages, flags);
 }

@@ -12,18 +12,22 @@
 
 #define CHUNK 512u
 
-/* Empty one bitmap word into `out`, at most `room`; returns how many. */
-static size_t take_word(struct page_allocator *pa, uint64_t *word, uint64_t first_frame,
-			uint64_t desc, pfn_t *out, size_t room)
+/*
+ * Empty one bitmap word into out[0], out[step], ..., at most `room`; returns how
+ * many. With `desc` 0 the descriptors stay as they are.
+ */
+static inline size_t take_word(struct page_allocator *pa, uint64_t *word, uint64_t first_frame,
+			       uint64_t desc, pfn_t *out, ptrdiff_t step, size_t room)
 {
 	struct page *descs = &pa->descs[first_frame];
 	uint64_t left = *word;
 	size_t n = 0;
 
 	if (left == ~(uint64_t)0 && room >= 64) {
-		for (; n < 64; n++) {
-			descs[n].word = desc;
-			out[n].n = first_frame + n;
+		for (; n < 64; n++, out += step) {
+			if (desc)
+				descs[n].word = desc;
+			out->n = first_frame + n;
 		}
 		*word = 0;
 		return n;
@@ -32,16 +36,19 @@ static size_t take_word(struct page_allocator *pa, uint64_t *word, uint64_t firs
 		unsigned bit = bits_lowest(left);
 
 		left &= left - 1;
-		descs[bit].word = desc;
-		out[n++].n = first_frame + bit;
+		if (desc)
+			descs[bit].word = desc;
+		out->n = first_frame + bit;
+		out += step;
+		n++;
 	} while (left && n < room);
 	*word = left;
 	return n;
 }
 
 /* Up to `room` pages from the pageblock a single page would come from. */
-static size_t take_singles(struct page_allocator *pa, enum page_zone zone, uint64_t desc,
-			   pfn_t *out, size_t room)
+static inline size_t take_singles(struct page_allocator *pa, enum page_zone zone, uint64_t desc,
+				  pfn_t *out, ptrdiff_t step, size_t room)
 {
 	struct superblock *sb;
 	struct pageblock *info;
@@ -58,14 +65,25 @@ static size_t take_singles(struct page_allocator *pa, enum page_zone zone, uint6
 		unsigned w = bits_lowest(words) / 8;
 		uint64_t value = bits[w];
 
-		n += take_word(pa, &value, block_frame(sb, block) + w * 64u, desc, out + n,
-			       room - n);
+		n += take_word(pa, &value, block_frame(sb, block) + w * 64u, desc,
+			       out + step * (ptrdiff_t)n, step, room - n);
 		bits_store(bits, &info->runs, w, value);
 		words &= words - 1;
 	}
 	info->free = (uint16_t)(info->free - n);
 	pa->zones[zone].free -= n;
 	block_reclass(pa, sb, block);
+	return n;
+}
+
+size_t page_take_singles(struct page_allocator *pa, enum page_zone zone, pfn_t *out, size_t room)
+{
+	size_t n = 0, got;
+
+	do {
+		got = take_singles(pa, zone, 0, out + room - 1 - n, -1, room - n);
+		n += got;
+	} while (got && n < room);
 	return n;
 }
 
@@ -76,12 +94,15 @@ static size_t take_some(struct page_allocator *pa, unsigned flags, uint64_t desc
 	size_t n = 0;
 
 	if (!(flags & (PAGE_BELOW_4G | PAGE_BELOW_1M)))
-		n = take_singles(pa, PAGE_ZONE_NORMAL, desc, out, room);
+		n = take_singles(pa, PAGE_ZONE_NORMAL, desc, out, 1, room);
 	if (!n && !(flags & PAGE_BELOW_1M))
-		n = take_singles(pa, PAGE_ZONE_DMA32, desc, out, room);
+		n = take_singles(pa, PAGE_ZONE_DMA32, desc, out, 1, room);
 	if (!n) {
-		/* The LOW zone has rules about who gets which half: one at a time. */
+		/* Who needs more than there is gets what this CPU has cached as well.
+		 * The LOW zone has rules about who gets which half: one at a time. */
 		out[0].n = page_take(pa, 0, 1, flags);
+		if (pfn_is_none(out[0]) && page_cpu_drain_own(pa))
+			out[0].n = page_take(pa, 0, 1, flags);
 		if (!pfn_is_none(out[0])) {
 			pa->descs[out[0].n].word = desc;
 			n = 1;
@@ -101,6 +122,7 @@ size_t page_alloc_bulk(struct page_allocator *pa, pfn_t *out, size_t count, unsi
 		size_t before = done;
 		port_irq_t irq = spin_lock(&pa->lock);
 
+		page_settle(pa);
 		while (done < chunk_end && more) {
 			size_t n = take_some(pa, flags, desc, out + done, chunk_end - done);
 

@@ -8,18 +8,26 @@
  *   per frame        free => descriptor NONE; else RESERVED, or covered by exactly
  *                    one HEAD, RUN or SLAB descriptor
  *   per superblock   summaries and words match the sets; on exactly the right lists
- *   per zone         managed = free + used, recounted; lists well formed
+ *   per cache        its blocks are NONE, used in the bitmaps, in no other cache
+ *   per zone         managed = free + cached + used, recounted; lists well formed
  *
  * Allocations never leave their superblock, so one pass in address order with
  * a count of frames still covered by the last head sees them all.
  *
- * Lock: pa->lock throughout.
+ * The caches work without the lock. So first every CPU is given a closed cache
+ * in place of its own; once each has been seen with interrupts on, nobody uses
+ * the old ones any more, and who wants pages waits for the lock. During the pass cached blocks
+ * are marked in their descriptors, as HEAD without owners: what
+ * is marked twice is in two caches, and what is neither free, marked nor owned is lost.
+ *
+ * Lock: pa->lock throughout; pa->checking admits one at a time.
  */
 #include "page_internal.h"
 
 /* What one pass over a superblock counts. */
 struct tally {
 	uint64_t free, used; /* frames */
+	uint64_t cached;     /* of the used ones: marked as cached */
 	uint64_t covered;    /* frames ahead that belong to the last head seen */
 };
 
@@ -59,7 +67,7 @@ static const char *check_used_frame(uint64_t frame, uint64_t word, struct tally 
 	if (frame % SUPERBLOCK_PAGES + pages > SUPERBLOCK_PAGES)
 		return "a block leaves its superblock";
 	if ((word & 7) == PAGE_HEAD && !desc_references(word))
-		return "a block without owners";
+		t->cached += pages;
 	t->covered = pages - 1;
 	t->used++;
 	return NULL;
@@ -239,7 +247,53 @@ static const char *check_zone_lists(const struct page_allocator *pa, enum page_z
 	return NULL;
 }
 
-static const char *check_locked(const struct page_allocator *pa)
+/* One cached block: put the mark in its descriptor, or take it off again. */
+static const char *mark_block(struct page_allocator *pa, uint64_t frame, unsigned order, bool on)
+{
+	const struct superblock *sb = superblock_find(pa, frame);
+	uint64_t *word;
+
+	if (!sb || frame_is_free(sb, frame))
+		return "a cached page is free, or no RAM";
+	word = &pa->descs[frame].word;
+	if ((uint32_t)*word != (on ? PAGE_NONE : DESC_HEAD(order)))
+		return "a cached page has an owner, or is cached twice";
+	*word ^= DESC_HEAD(order);
+	return NULL;
+}
+
+/* At most `blocks` cached blocks; `pages` counts what was visited, in all. */
+static const char *mark_cached(struct page_allocator *pa, bool on, uint64_t *blocks,
+			       uint64_t *pages)
+{
+	uint64_t most = *blocks;
+
+	*blocks = 0;
+	for (unsigned cpu = 0; cpu < pa->cpus; cpu++) {
+		const struct page_cpu *pc = pa->caches[cpu];
+
+		for (unsigned k = 0; pc && k < PAGE_CACHE_ORDERS; k++) {
+			const pfn_t *frames = &pc->frames[page_cache_first(k)];
+
+			if (pc->stack[k].count > page_cache_first(k + 1) - page_cache_first(k))
+				return "a CPU's cache holds more than there is room for";
+			for (uint64_t i = 0; i < pc->stack[k].count; i++) {
+				const char *wrong;
+
+				if (*blocks == most)
+					return NULL;
+				wrong = mark_block(pa, frames[i].n, k, on);
+				if (wrong)
+					return wrong;
+				*blocks += 1;
+				*pages += (uint64_t)1 << k;
+			}
+		}
+	}
+	return NULL;
+}
+
+static const char *check_locked(const struct page_allocator *pa, uint64_t cached)
 {
 	struct tally zone[PAGE_ZONES] = {0};
 	const char *wrong;
@@ -259,15 +313,43 @@ static const char *check_locked(const struct page_allocator *pa)
 			return "a zone's free count is wrong";
 		if (pa->zones[z].managed != zone[z].free + zone[z].used)
 			return "managed pages are not free + used";
+		cached -= zone[z].cached;
 	}
-	return NULL;
+	return cached ? "a block without owners" : NULL;
+}
+
+/* Closed: nobody uses a cache without the lock. */
+static void caches_close(struct page_allocator *pa)
+{
+	while (__atomic_exchange_n(&pa->checking, 1, __ATOMIC_ACQUIRE))
+		port_relax();
+	for (unsigned cpu = 0; cpu < pa->cpus; cpu++)
+		__atomic_store_n(&pa->cpu[cpu], &page_cpu_closed, __ATOMIC_RELEASE);
+	port_cpus_sync();
+}
+
+static void caches_open(struct page_allocator *pa)
+{
+	for (unsigned cpu = 0; cpu < pa->cpus; cpu++)
+		if (pa->caches[cpu])
+			__atomic_store_n(&pa->cpu[cpu], pa->caches[cpu], __ATOMIC_RELEASE);
+	__atomic_store_n(&pa->checking, 0, __ATOMIC_RELEASE);
 }
 
 const char *page_check(struct page_allocator *pa)
 {
-	port_irq_t irq = spin_lock(&pa->lock);
-	const char *wrong = check_locked(pa);
+	uint64_t blocks = ~(uint64_t)0, pages = 0;
+	const char *wrong;
+	port_irq_t irq;
 
+	caches_close(pa);
+	irq = spin_lock(&pa->lock);
+	page_settle(pa);
+	wrong = mark_cached(pa, true, &blocks, &pages);
+	if (!wrong)
+		wrong = check_locked(pa, pages);
+	(void)mark_cached(pa, false, &blocks, &pages);
+	caches_open(pa);
 	spin_unlock(&pa->lock, irq);
 	return wrong;
 }

@@ -142,7 +142,7 @@ int page_init(struct page_allocator *pa, const struct page_config *config)
 {
 	void *(*raw)(size_t) = config->boot_alloc_raw ? config->boot_alloc_raw : config->boot_alloc;
 	struct sizes sizes;
-	void *bitmaps, *blocks;
+	void *bitmaps, *blocks, *cache;
 
 	*pa = (struct page_allocator){
 		.descs = config->descs,
@@ -150,6 +150,8 @@ int page_init(struct page_allocator *pa, const struct page_config *config)
 		.desc_frames = config->plan.start,
 		.lock = SPINLOCK_INIT(LOCK_RANK_PAGES),
 	};
+	for (unsigned cpu = 0; cpu < PORT_CPUS_MAX; cpu++)
+		pa->cpu[cpu] = &page_cpu_closed;
 	measure(config, &sizes);
 	pa->index_entries = sizes.entries;
 	pa->superblock_of =
@@ -158,10 +160,12 @@ int page_init(struct page_allocator *pa, const struct page_config *config)
 		take_bytes(pa, config->boot_alloc, sizes.superblocks * sizeof(*pa->superblocks));
 	bitmaps = take_bytes(pa, raw, sizes.span * BITMAP_BYTES);
 	blocks = take_bytes(pa, raw, sizes.span * sizeof(struct pageblock));
+	cache = take_bytes(pa, config->boot_alloc, sizeof(struct page_cpu));
 	/* What was taken stays taken: the boot ends here anyway. */
-	if (!pa->superblock_of || !pa->superblocks || !bitmaps || !blocks)
+	if (!pa->superblock_of || !pa->superblocks || !bitmaps || !blocks || !cache)
 		return -ENOMEM;
 	lay_out(pa, config, (uintptr_t)bitmaps, (uintptr_t)blocks);
+	page_cpu_start(pa, 0, cache);
 	return 0;
 }
 
@@ -283,6 +287,7 @@ uint64_t page_add(struct page_allocator *pa, pfn_t start, uint64_t pages)
 			added += superblock_add(pa, superblock_at(pa, frame),
 						(unsigned)(frame % SUPERBLOCK_PAGES),
 						(unsigned)(stop - frame));
+			page_cpu_limits(pa);
 			spin_unlock(&pa->lock, irq);
 		}
 		frame = stop;

@@ -45,7 +45,8 @@ struct pageblock {
 	uint64_t runs;       /* summary of the bitmap, see page_bits.h */
 	uint16_t free;       /* = ones in the bitmap */
 	uint8_t block_class; /* = runs_class(runs) */
-	uint8_t unused[5];
+	bool dirty;          /* in pa->dirty: runs may lack some of the bitmap's runs */
+	uint8_t unused[4];
 };
 
 struct superblock {
@@ -138,11 +139,82 @@ uint64_t desc_pages(uint64_t word);
 /* Zero the pages. No lock. */
 void page_clear(pfn_t frame, uint64_t pages);
 
+/*
+ * One CPU's cache: a stack of free blocks for each order.
+ *
+ *   frames  | order 0: 256 slots           | order 1: 32 | order 2: 16 | ... | order 9: 2 |
+ *            ^ PAGE_CACHE_FIRST(0)          ^ (1)         ^ (2)
+ *
+ * The bitmaps say of a cached block that it is used, its descriptor says NONE.
+ * Only the owner touches any of it, with interrupts off; filling, draining and
+ * everything else that goes between cache and bitmaps holds pa->lock as well.
+ */
+struct page_stack {
+	uint64_t count;    /* blocks */
+	uint64_t allocs;   /* served; frees = allocs + count - moved_in */
+	uint64_t moved_in; /* blocks filled in less blocks drained */
+};
+
+#define PAGE_CACHE_SLOTS 348
+
+struct page_cpu {
+	/* Frames from..from+span-1 are kept when freed; others go back at once. */
+	_Alignas(64) uint64_t from;
+	uint64_t span;
+	struct page_stack stack[PAGE_CACHE_ORDERS];
+	uint64_t refills, drains;
+	pfn_t frames[PAGE_CACHE_SLOTS];
+};
+
+/* Where the slots of an order begin; the last entry is where they all end. */
+static inline unsigned page_cache_first(unsigned order)
+{
+	static const uint16_t first[PAGE_CACHE_ORDERS + 1] = {
+		0, 256, 288, 304, 320, 328, 336, 340, 344, 346, PAGE_CACHE_SLOTS,
+	};
+
+	return first[order];
+}
+
+/* Is a request of this kind served from the caches? */
+static inline bool page_is_cached(unsigned order, unsigned flags)
+{
+	return order < PAGE_CACHE_ORDERS && !(flags & (PAGE_BELOW_4G | PAGE_BELOW_1M));
+}
+
+/* alloc/page_cpu.c */
+
+/* The cache of a CPU that has none: nothing in it, nothing goes into it. */
+extern struct page_cpu page_cpu_closed;
+/* The caches served neither: take the lock. */
+pfn_t page_alloc_slow(struct page_allocator *pa, unsigned order, unsigned flags, uintptr_t caller);
+void page_free_slow(struct page_allocator *pa, pfn_t head, unsigned order, uintptr_t caller);
+/* Empty this CPU's cache; false when it was empty. Lock held. */
+bool page_cpu_drain_own(struct page_allocator *pa);
+/* How many blocks a CPU may keep: after memory or CPUs came. Lock held. */
+void page_cpu_limits(struct page_allocator *pa);
+/* Prepare a cache in zeroed memory. */
+void page_cpu_start(struct page_allocator *pa, unsigned cpu, struct page_cpu *pc);
+/* Bring the summaries of dirty pageblocks up to date. Lock held. */
+void page_settle_dirty(struct page_allocator *pa);
+
+static inline void page_settle(struct page_allocator *pa)
+{
+	if (unlikely(pa->dirty_count))
+		page_settle_dirty(pa);
+}
+
+/* alloc/page_bulk.c: up to `room` single pages of one zone, descriptors left alone. Lock held. */
+size_t page_take_singles(struct page_allocator *pa, enum page_zone zone, pfn_t *out, size_t room);
+
 /* alloc/page_block.c: taking and giving frames. The lock is held throughout. */
 
 /* `pages` frames where 2^order aligned ones are free (pages <= 2^order); PFN_NONE's n when none. */
 uint64_t page_take(struct page_allocator *pa, unsigned order, uint64_t pages, unsigned flags);
-/* The inverse, for frames checked to be taken. */
+/* 2^order frames of one zone, not LOW. */
+uint64_t page_take_zone(struct page_allocator *pa, enum page_zone zone, unsigned order,
+			uint64_t pages);
+/* The inverse of both, for frames checked to be taken. */
 void page_give(struct page_allocator *pa, uint64_t frame, uint64_t pages);
 
 /* Bring bitmap, summary and descriptors of a fresh pageblock to life, all frames free. */

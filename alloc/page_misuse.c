@@ -63,6 +63,19 @@ bool page_find_head(const struct page_allocator *pa, uint64_t frame, uint64_t *h
 	return false;
 }
 
+/*
+ * In the cache of a CPU: used in the bitmaps, and nobody's. Of another CPU's
+ * frame this may be out of date by the time it is known.
+ */
+static bool frame_is_cached(const struct page_allocator *pa, const struct superblock *sb,
+			    uint64_t frame)
+{
+	uint64_t head;
+
+	return !block_is_pristine(sb, frame_block(frame)) && !frame_is_free(sb, frame) &&
+	       page_state(&pa->descs[frame]) == PAGE_NONE && !page_find_head(pa, frame, &head);
+}
+
 static const char *wrong_with_head(uint64_t word, uint64_t expected)
 {
 	if (expected == PAGE_RUN)
@@ -116,7 +129,7 @@ void page_diagnose(struct page_allocator *pa, uint64_t frame, uint64_t expected,
 		return;
 	default:
 		out->what = wrong_with_none(pa, sb, frame);
-		if (frame_is_free(sb, frame))
+		if (frame_is_free(sb, frame) || frame_is_cached(pa, sb, frame))
 			out->freed_by = caller_expand(word);
 		break;
 	}
@@ -137,7 +150,7 @@ static void about_locked(const struct page_allocator *pa, const struct superbloc
 
 	out->described = true;
 	out->zone = sb->zone;
-	out->free = frame_is_free(sb, frame);
+	out->free = frame_is_free(sb, frame) || frame_is_cached(pa, sb, frame);
 	if (bits_test(sb->spare, block))
 		out->block_free = PAGEBLOCK_PAGES;
 	else if (!bits_test(sb->fresh, block) && !bits_test(sb->taken, block))

@@ -25,8 +25,11 @@ pfn_t page_alloc_run_for(struct page_allocator *pa, uint64_t pages, unsigned fla
 	uint64_t frame = PFN_NONE.n;
 	port_irq_t irq = spin_lock(&pa->lock);
 
-	if (pages >= 1 && pages <= SUPERBLOCK_PAGES)
+	if (pages >= 1 && pages <= SUPERBLOCK_PAGES) {
 		frame = page_take(pa, order_for(pages), pages, flags);
+		if (unlikely(frame == PFN_NONE.n) && page_cpu_drain_own(pa))
+			frame = page_take(pa, order_for(pages), pages, flags);
+	}
 	if (frame != PFN_NONE.n) {
 		pa->descs[frame].word =
 			DESC_RUN(pages) | (flags & PAGE_OBJECT) | DESC_CALLER(caller);

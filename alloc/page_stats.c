@@ -11,7 +11,7 @@
  * Wholly free, whole taken and untouched pageblocks are counted from the
  * superblock's sets; only partly used ones have their bitmaps read.
  *
- * Lock: pa->lock for the whole snapshot.
+ * Lock: pa->lock for the whole snapshot; other CPUs' caches are read as they are.
  */
 #include "page_internal.h"
 
@@ -67,6 +67,57 @@ static void add_superblock(const struct superblock *sb, struct page_stats *out, 
 	out->fullness[PAGE_FULLNESS_STEPS - 1] += described - spare - partial;
 }
 
+/* Another CPU's figures, as they are at this moment: its owner changes them without a lock. */
+#if defined(__SANITIZE_THREAD__)
+__attribute__((no_sanitize("thread")))
+#endif
+void page_cpu_stats(const struct page_allocator *pa, unsigned cpu, struct page_cpu_stats *out)
+{
+	const struct page_cpu *pc = cpu < PORT_CPUS_MAX ? pa->caches[cpu] : NULL;
+
+	*out = (struct page_cpu_stats){0};
+	if (!pc)
+		return;
+	out->refills = pc->refills;
+	out->drains = pc->drains;
+	for (unsigned k = 0; k < PAGE_CACHE_ORDERS; k++) {
+		const volatile struct page_stack *s = &pc->stack[k];
+
+		out->cached[k] = s->count;
+		out->limit[k] = pa->cache_limit[k];
+		out->allocs[k] = s->allocs;
+		out->frees[k] = out->allocs[k] + out->cached[k] - s->moved_in;
+		out->pages += out->cached[k] << k;
+	}
+}
+
+static enum page_zone zone_of(uint64_t frame)
+{
+	if (frame < PAGEBLOCK_PAGES)
+		return PAGE_ZONE_LOW;
+	return frame < (uint64_t)1 << (32 - PAGE_SHIFT) ? PAGE_ZONE_DMA32 : PAGE_ZONE_NORMAL;
+}
+
+/* What a CPU has cached is free memory, and what it has served was served. */
+static void add_cpu(const struct page_allocator *pa, unsigned cpu, struct page_stats *out)
+{
+	const struct page_cpu *pc = pa->caches[cpu];
+	struct page_cpu_stats of;
+
+	page_cpu_stats(pa, cpu, &of);
+	for (unsigned k = 0; k < PAGE_CACHE_ORDERS; k++) {
+		const pfn_t *frames = pc ? &pc->frames[page_cache_first(k)] : NULL;
+
+		for (uint64_t i = 0; i < of.cached[k]; i++)
+			out->zone[zone_of(frames[i].n)].free += (uint64_t)1 << k;
+		out->counters.allocs[k] += of.allocs[k];
+		out->counters.frees[k] += of.frees[k];
+		out->free_blocks[k] += of.cached[k];
+	}
+	out->cached += of.pages;
+	out->free += of.pages;
+}
+
 void page_stats(struct page_allocator *pa, struct page_stats *out)
 {
 	uint64_t n[PAGE_ORDER_MAX + 2] = {0};
@@ -74,6 +125,7 @@ void page_stats(struct page_allocator *pa, struct page_stats *out)
 
 	*out = (struct page_stats){0};
 	irq = spin_lock(&pa->lock);
+	page_settle(pa);
 	for (unsigned z = 0; z < PAGE_ZONES; z++) {
 		out->zone[z].managed = pa->zones[z].managed;
 		out->zone[z].free = pa->zones[z].free;
@@ -85,9 +137,25 @@ void page_stats(struct page_allocator *pa, struct page_stats *out)
 	out->superblocks = pa->superblock_count;
 	out->metadata_bytes = pa->metadata_bytes;
 	out->counters = pa->counters;
+	for (unsigned cpu = 0; cpu < pa->cpus; cpu++)
+		add_cpu(pa, cpu, out);
 	spin_unlock(&pa->lock, irq);
 
 	out->used = out->managed - out->free;
 	for (unsigned k = 0; k <= PAGE_ORDER_MAX; k++)
-		out->free_blocks[k] = n[k] - 2 * n[k + 1];
+		out->free_blocks[k] += n[k] - 2 * n[k + 1];
+}
+
+uint64_t page_free_pages(const struct page_allocator *pa)
+{
+	struct page_cpu_stats of;
+	uint64_t pages = 0;
+
+	for (unsigned z = 0; z < PAGE_ZONES; z++)
+		pages += __atomic_load_n(&pa->zones[z].free, __ATOMIC_RELAXED);
+	for (unsigned cpu = 0; cpu < pa->cpus; cpu++) {
+		page_cpu_stats(pa, cpu, &of);
+		pages += of.pages;
+	}
+	return pages;
 }

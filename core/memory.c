@@ -335,7 +335,12 @@ const char *memory_check(void)
 
 void memory_settle(void)
 {
+	port_irq_t irq;
+
 	(void)kheap_trim(&kernel_heap);
+	irq = port_irq_save();
+	page_cpu_drain(&kernel_pages, port_cpu());
+	port_irq_restore(irq);
 }
 
 /* Objects allocated and freed so far: unchanged, nobody has used kmalloc in between. */
@@ -366,6 +371,11 @@ void port_idle_work(void)
 	activity = kmalloc_activity();
 	if (activity == before)
 		memory_settle();
+}
+
+/* One CPU so far. */
+void port_cpus_sync(void)
+{
 }
 
 bool memory_firmware_entry(size_t i, struct boot_mem_desc *out)

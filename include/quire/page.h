@@ -15,6 +15,11 @@
  * way one level up. Free frames are never written to; freeing merges by
  * construction: what is free side by side is a run, whoever freed it when.
  *
+ * In front of the bitmaps each CPU has a cache: a stack of free blocks for each
+ * order up to 9. Most allocations pop from one and most frees push onto one,
+ * with interrupts off, no lock and no atomic operation; the lock is for filling
+ * and draining them in batches, and for everything they do not serve.
+ *
  * State lives in struct page_allocator, passed to every call. Any context,
  * interrupts included; nothing here sleeps. Allocation fails with PFN_NONE;
  * freeing never fails unless the caller is wrong, which is reported through
@@ -76,7 +81,11 @@ enum page_zone {
 #define PAGE_LISTS          (PAGE_ORDER_MAX + 1)
 #define PAGE_FULLNESS_STEPS 6 /* wholly free; under 25, 50, 75, 100 % used; full */
 
+#define PAGE_CACHE_ORDERS 10  /* orders 0..9 have per-CPU caches */
+#define PAGE_DIRTY_MAX    512 /* pageblocks whose summary may be behind, see alloc/page_cpu.c */
+
 struct superblock; /* alloc/page_internal.h */
+struct page_cpu;   /* the same: what one CPU has cached */
 
 /* One zone. Filled in by alloc/page*.c only. */
 struct page_free_set {
@@ -113,7 +122,17 @@ struct page_allocator {
 	uint64_t metadata_bytes; /* taken from boot_alloc */
 	struct spinlock lock;
 	struct page_free_set zones[PAGE_ZONES];
-	struct page_counters counters;
+	struct page_counters counters; /* of what went past the caches */
+
+	/* The caches: where CPU n finds its own (a closed one while page_check() runs), and all. */
+	struct page_cpu *cpu[PORT_CPUS_MAX];
+	struct page_cpu *caches[PORT_CPUS_MAX];  /* NULL: not online */
+	unsigned cpus;                           /* one past the highest that is */
+	uint32_t cache_limit[PAGE_CACHE_ORDERS]; /* blocks a CPU may keep */
+	uint32_t checking;                       /* page_check() is at work; atomic */
+	uint64_t cached_twice;                   /* a frame found in two caches, to be reported */
+	uint32_t dirty_count;
+	uint32_t dirty[PAGE_DIRTY_MAX]; /* pageblock numbers */
 };
 
 /* What page_init() needs. */
@@ -146,11 +165,39 @@ must_check int page_init(struct page_allocator *pa, const struct page_config *co
  */
 uint64_t page_add(struct page_allocator *pa, pfn_t start, uint64_t pages);
 
+/*
+ * Give a CPU its cache, before it allocates. CPU 0 has one from page_init() on.
+ * Until then a CPU works, but takes the lock each time. 0 or -ENOMEM.
+ */
+must_check int page_cpu_online(struct page_allocator *pa, unsigned cpu);
+
+/* Empty a CPU's cache into the bitmaps. Context: that CPU, interrupts off. */
+void page_cpu_drain(struct page_allocator *pa, unsigned cpu);
+
+/* page_alloc(pa, 0, PAGE_ANY) and page_free(pa, frame, 0), the most frequent requests of all. */
+must_check pfn_t page_alloc_one(struct page_allocator *pa);
+void page_free_one(struct page_allocator *pa, pfn_t frame);
+/* Every other order and flag. */
+must_check pfn_t page_alloc_block(struct page_allocator *pa, unsigned order, unsigned flags);
+void page_free_block(struct page_allocator *pa, pfn_t head, unsigned order);
+
 /* 2^order frames, aligned to their size; order 0..PAGE_ORDER_MAX, else PFN_NONE. One reference. */
-must_check pfn_t page_alloc(struct page_allocator *pa, unsigned order, unsigned flags);
+must_check static inline pfn_t page_alloc(struct page_allocator *pa, unsigned order, unsigned flags)
+{
+	if (__builtin_constant_p(order == 0 && flags == PAGE_ANY) && order == 0 &&
+	    flags == PAGE_ANY)
+		return page_alloc_one(pa);
+	return page_alloc_block(pa, order, flags);
+}
 
 /* The inverse. The order must be the one allocated. References must be 1 (see page_put). */
-void page_free(struct page_allocator *pa, pfn_t head, unsigned order);
+static inline void page_free(struct page_allocator *pa, pfn_t head, unsigned order)
+{
+	if (__builtin_constant_p(order) && order == 0)
+		page_free_one(pa, head);
+	else
+		page_free_block(pa, head, order);
+}
 
 /* Up to `count` single frames into `out`; returns how many (fewer only when memory is out). */
 must_check size_t page_alloc_bulk(struct page_allocator *pa, pfn_t *out, size_t count,
@@ -230,16 +277,20 @@ struct page_about {
 void page_about(struct page_allocator *pa, pfn_t frame, struct page_about *out);
 
 /*
- * A consistent snapshot. O(superblocks + partly used pageblocks), under the
- * lock: for people and tests. page_free_pages() is for everyone else.
+ * A snapshot: O(superblocks + partly used pageblocks), under the lock: for
+ * people and tests. page_free_pages() is for everyone else. What is cached
+ * counts as free. Bitmaps and caches agree, because nothing moves between them
+ * without the lock; each CPU's cache is read once, so the figures are exact
+ * for every CPU that did not allocate or free at that moment.
  */
 struct page_stats {
 	uint64_t managed, free, used; /* pages; managed = free + used */
+	uint64_t cached;              /* of the free ones, in the caches of CPUs */
 	struct {
 		uint64_t managed, free;
 	} zone[PAGE_ZONES];
 	uint64_t free_blocks[PAGE_ORDER_MAX + 1]; /* free memory as a buddy allocator would list it:
-						     maximal aligned blocks */
+						     maximal aligned blocks; cached ones as cached */
 	uint64_t pageblocks;                      /* described */
 	uint64_t fullness[PAGE_FULLNESS_STEPS];   /* pageblocks by how full they are; adds up to
 						     pageblocks */
@@ -249,12 +300,24 @@ struct page_stats {
 };
 void page_stats(struct page_allocator *pa, struct page_stats *out);
 
-/* Free frames now. O(1), no lock: a figure, not a promise. */
+/* What one CPU has done and keeps; zeros for one that is not online. No lock. */
+struct page_cpu_stats {
+	uint64_t pages;                     /* cached */
+	uint64_t cached[PAGE_CACHE_ORDERS]; /* blocks */
+	uint64_t limit[PAGE_CACHE_ORDERS];
+	uint64_t allocs[PAGE_CACHE_ORDERS], frees[PAGE_CACHE_ORDERS];
+	uint64_t refills, drains; /* batches moved */
+};
+void page_cpu_stats(const struct page_allocator *pa, unsigned cpu, struct page_cpu_stats *out);
+
+/* Free frames now, cached ones too. O(CPUs), no lock: a figure, not a promise. */
 uint64_t page_free_pages(const struct page_allocator *pa);
 
 /*
  * The validator: recounts everything from the bitmaps up. NULL, or what is
- * wrong (static text). O(described pageblocks); holds the lock.
+ * wrong (static text). O(described pageblocks); holds the lock, and closes the
+ * caches of all CPUs meanwhile. Context: threads; with interrupts off only
+ * while one CPU is online.
  */
 const char *page_check(struct page_allocator *pa);
 

@@ -40,6 +40,13 @@ struct page;
  */
 void port_back_descriptors(struct page *descs_of_block, pfn_t frame);
 
+/*
+ * Return when every other CPU has been seen outside of any stretch with
+ * interrupts off that it was in at the call. An interrupt all of them answer
+ * does it. Interrupts on, no lock held; with one CPU there is nothing to do.
+ */
+void port_cpus_sync(void);
+
 /* Wrong use of an allocator, found and refused. Everything known about it. */
 struct misuse {
 	const char *what;       /* "double free", "free of an interior pointer", ... */

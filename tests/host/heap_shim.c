@@ -70,7 +70,7 @@ void kfree(void *object)
 }
 
 /* First fit; the tests take few pages. */
-pfn_t page_alloc(struct page_allocator *pa, unsigned order, unsigned flags)
+pfn_t page_alloc_block(struct page_allocator *pa, unsigned order, unsigned flags)
 {
 	size_t pages = (size_t)1 << order;
 
@@ -89,11 +89,21 @@ pfn_t page_alloc(struct page_allocator *pa, unsigned order, unsigned flags)
 	return PFN_NONE;
 }
 
-void page_free(struct page_allocator *pa, pfn_t head, unsigned order)
+void page_free_block(struct page_allocator *pa, pfn_t head, unsigned order)
 {
 	assert(pa == &kernel_pages && frame_used[head.n]);
 	memset(&frame_used[head.n], false, (size_t)1 << order);
 	host_live.blocks--;
+}
+
+pfn_t page_alloc_one(struct page_allocator *pa)
+{
+	return page_alloc_block(pa, 0, PAGE_ANY);
+}
+
+void page_free_one(struct page_allocator *pa, pfn_t frame)
+{
+	page_free_block(pa, frame, 0);
 }
 
 void host_heap_reset(void)

@@ -53,6 +53,11 @@ void host_misuse_reset(void)
 	memset(&host_last_misuse, 0, sizeof host_last_misuse);
 }
 
+/* Tests that run threads call page_check() while the others stand still. */
+void port_cpus_sync(void)
+{
+}
+
 void port_misuse(const struct misuse *m)
 {
 	host_misuses++;

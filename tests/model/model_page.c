@@ -16,8 +16,10 @@
 #define LIVE_MAX    8192
 #define BULK_MAX    300
 #define REGIONS_MAX 8
+#define CPUS        4
 
 #define OWNER_FREE    0u
+#define OWNER_CACHE   0xfffffffeu /* a CPU's cache is in there */
 #define OWNER_NOBODYS 0xffffffffu /* never handed to the allocator */
 
 enum kind {
@@ -39,7 +41,7 @@ static uint32_t *owner[REGIONS_MAX]; /* of each frame of each region */
 static struct live live[LIVE_MAX];
 static size_t live_count;
 static uint32_t next_id;
-static uint64_t model_free, model_refusals;
+static uint64_t model_free, model_refusals, model_held;
 static uint64_t seed;
 
 static uint64_t pick(uint64_t below)
@@ -164,9 +166,18 @@ static unsigned pick_order(void)
 static void do_alloc(void)
 {
 	unsigned order = pick_order(), flags = pick_flags();
-	pfn_t f = page_alloc(&pa, order, flags);
+	bool look = pick(256) == 0;
+	pfn_t f;
 
-	if (pfn_is_none(f) || pick(256) == 0)
+	if (look)
+		page_drain();
+	f = page_alloc(&pa, order, flags);
+	if (pfn_is_none(f)) {
+		/* What other CPUs have cached is out of reach. */
+		page_drain();
+		f = page_alloc(&pa, order, flags);
+	}
+	if (pfn_is_none(f) || look)
 		check_zone(f.n, order, flags);
 	if (pfn_is_none(f))
 		return;
@@ -180,6 +191,10 @@ static void do_alloc_run(void)
 	unsigned order = 0, flags = pick_flags();
 	pfn_t f = page_alloc_run(&pa, length, flags);
 
+	if (pfn_is_none(f)) {
+		page_drain();
+		f = page_alloc_run(&pa, length, flags);
+	}
 	while ((uint64_t)1 << order < length)
 		order++;
 	if (pfn_is_none(f)) {
@@ -198,6 +213,13 @@ static void do_bulk(void)
 
 	if (live_count + wanted > LIVE_MAX)
 		return;
+	n = page_alloc_bulk(&pa, got, wanted, flags);
+	for (size_t i = 0; i < n; i++)
+		remember(got[i].n, 1, 0, BLOCK);
+	if (n == wanted)
+		return;
+	page_drain();
+	wanted -= n;
 	n = page_alloc_bulk(&pa, got, wanted, flags);
 	for (size_t i = 0; i < n; i++)
 		remember(got[i].n, 1, 0, BLOCK);
@@ -266,6 +288,8 @@ static void do_misuse(void)
 	unsigned order = (unsigned)pick(PAGE_ORDER_MAX + 3);
 	bool as_run = pick(4) == 0;
 
+	if (owner_of(frame) && *owner_of(frame) == OWNER_CACHE)
+		return;
 	for (size_t i = 0; i < live_count; i++) {
 		const struct live *l = &live[i];
 
@@ -338,23 +362,24 @@ static void check_everything(void)
 	}
 }
 
+/* Where regions begin, and how long they are at most. */
+static const uint64_t places[REGIONS_MAX] = {
+	1,
+	256,
+	512 * 9 + 77,
+	GIB - 512 * 3,
+	4 * (uint64_t)GIB - 700,
+	5 * (uint64_t)GIB + 512 * 64,
+	300 * (uint64_t)GIB,
+	2048 * (uint64_t)GIB,
+};
+static const uint64_t limits[REGIONS_MAX] = {
+	159, 4000, 3000, 512 * 6, 1400, 6000, 2 * (uint64_t)GIB + 900, 9000,
+};
+
 /* A random map: in ascending order, anywhere from page 1 to beyond 4 GiB, never denser than apart. */
 static void make_map(void)
 {
-	static const uint64_t places[REGIONS_MAX] = {
-		1,
-		256,
-		512 * 9 + 77,
-		GIB - 512 * 3,
-		4 * (uint64_t)GIB - 700,
-		5 * (uint64_t)GIB + 512 * 64,
-		300 * (uint64_t)GIB,
-		2048 * (uint64_t)GIB,
-	};
-	static const uint64_t limits[REGIONS_MAX] = {
-		159, 4000, 3000, 512 * 6, 1400, 6000, 2 * (uint64_t)GIB + 900, 9000,
-	};
-
 	ram_count = 0;
 	for (size_t i = 0; i < REGIONS_MAX; i++) {
 		uint64_t length = limits[i];
@@ -382,6 +407,8 @@ static void start_epoch(void)
 	live_count = 0;
 	model_free = 0;
 	model_refusals = 0;
+	model_held = 0;
+	host_cpu = 0;
 	for (size_t r = 0; r < ram_count; r++) {
 		uint64_t added = page_add(&pa, ram[r].start, ram[r].pages);
 
@@ -400,22 +427,51 @@ static void end_epoch(void)
 {
 	struct page_stats stats;
 
+	page_drain();
 	check_free_blocks();
 	while (live_count)
 		do_free();
 	check_everything();
+	page_drain();
+	check_everything();
 	check_free_blocks();
 	stats = page_figures();
-	assert_int_equal(stats.free, stats.managed);
-	assert_int_equal(stats.used, 0);
+	assert_int_equal(stats.free, stats.managed - model_held);
+	assert_int_equal(stats.used, model_held);
 	for (size_t r = 0; r < ram_count; r++)
 		free(owner[r]);
+}
+
+/* Go on as another CPU; it comes online the first time, if there is memory for it. */
+static void switch_cpu(void)
+{
+	unsigned cpu = (unsigned)pick(CPUS);
+
+	if (!pa.caches[cpu] && live_count < LIVE_MAX && pick(4) == 0) {
+		uint64_t before = page_free_pages(&pa);
+
+		/* Its cache lives in pages that are nobody's in the model. */
+		if (page_cpu_online(&pa, cpu) == 0) {
+			uint64_t frame = paddr_to_pfn(port_virt_to_phys(pa.caches[cpu])).n;
+
+			for (uint64_t i = 0; i < page_run_pages(&pa, pfn(frame)); i++)
+				*owner_of(frame + i) = OWNER_CACHE;
+			model_free -= page_run_pages(&pa, pfn(frame));
+			model_held += page_run_pages(&pa, pfn(frame));
+			assert_int_equal(page_free_pages(&pa),
+					 before - page_run_pages(&pa, pfn(frame)));
+		}
+	}
+	host_cpu = cpu; /* one that is not online works as well */
+	if (pick(64) == 0)
+		page_cpu_drain(&pa, cpu);
 }
 
 static void test_random_operations(void **state)
 {
 	(void)state;
 	seed = host_seed("model_page");
+	host_ram_init((places[REGIONS_MAX - 1] + limits[REGIONS_MAX - 1]) * PAGE_BYTES);
 	for (unsigned epoch = 0; epoch < EPOCHS; epoch++) {
 		uint64_t greed = 50;
 
@@ -423,6 +479,8 @@ static void test_random_operations(void **state)
 		for (unsigned i = 0; i < OPERATIONS; i++) {
 			uint64_t what = pick(100);
 
+			if (pick(8) == 0)
+				switch_cpu();
 			/* Now mostly taking, now mostly giving back. */
 			if (i % 3000 == 0)
 				greed = 20 + pick(60);

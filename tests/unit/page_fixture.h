@@ -39,6 +39,13 @@ static inline void page_setup(uint64_t start, uint64_t count)
 	page_verify();
 }
 
+/* Empty the caches, for who wants to see the bitmaps alone. */
+static inline void page_drain(void)
+{
+	for (unsigned cpu = 0; cpu < pa.cpus; cpu++)
+		page_cpu_drain(&pa, cpu);
+}
+
 static inline struct page_stats page_figures(void)
 {
 	struct page_stats stats;

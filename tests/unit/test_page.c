@@ -68,6 +68,9 @@ static void exhaust(unsigned order, uint64_t ram_start, uint64_t ram)
 	for (uint64_t i = 1; i < count; i += 2)
 		page_free(&pa, got[i], order);
 	page_verify();
+	assert_int_equal(page_free_pages(&pa), ram);
+	page_drain();
+	page_verify();
 	assert_memory_equal(page_figures().free_blocks, first.free_blocks,
 			    sizeof first.free_blocks);
 	assert_int_equal(page_free_pages(&pa), ram);

@@ -15,11 +15,13 @@ static int setup(void **state)
 	(void)state;
 	page_setup(GIB, GIB);
 	block = page_alloc(&pa, 2, PAGE_ANY);
+	page_drain();
 	run = page_alloc_run(&pa, 5, PAGE_ANY);
 	large = page_alloc(&pa, 10, PAGE_ANY);
 	sb = &pa.superblocks[0];
 	assert_int_equal(block.n, GIB);
 	assert_int_equal(large.n, GIB + 1024);
+	page_drain();
 	page_verify();
 	return 0;
 }
