@@ -2,16 +2,17 @@
 /*
  * kmalloc: from a request to a size class, and from an address back to its slab.
  *
- *   bytes ──► class_of[] ──► cache->current ──► first free bit ──► object
- *   object ──► page descriptor ──► slab header ──► slot ──► bit set
+ *   bytes ──► class_of[] ──► this CPU's magazine ──► object        (kmalloc_fast.h)
+ *                 └────────► cache->current ──► first FREE slot ──► object
+ *   object ──► page descriptor ──► slab header ──► slot ──► this CPU's magazine
  *
- * Invariant: a slot's bit is 0 exactly while its object belongs to a caller.
+ * Invariant: a slot is LIVE exactly while its object belongs to a caller.
  * An address is accepted by kheap_free() only if it is the start of such an object:
  *
- *   state(desc(address)) = SLAB,  slot * object_bytes = address - base,  slot < slots,  bit = 0
+ *   state(desc(address)) = SLAB,  slot * object_bytes = address - base,  state(slot) = LIVE
  *
- * Lock: heap->lock around everything that reads or writes the books; objects
- * are cleared and copied outside it.
+ * Lock: heap->lock around everything that reads or writes the slabs; magazines
+ * are their CPU's while interrupts are off. Objects are cleared and copied outside both.
  */
 #include "kmalloc_fast.h"
 
@@ -30,28 +31,46 @@ static const char *const class_names[KMALLOC_CLASSES] = {
 	"kmalloc-7680", "kmalloc-8192",
 };
 
+static const char *const header_names[KHEAP_HEADERS] = {"slab headers, 72", "slab headers, 136",
+							"slab headers, 264", "slab headers, 520"};
+
 void kheap_init(struct kheap *heap, struct page_allocator *pages)
 {
 	*heap = (struct kheap){
 		.pages = pages,
 		.lock = SPINLOCK_INIT(LOCK_RANK_KMALLOC),
+		.cpus = 1,
 	};
 	list_init(&heap->caches);
+	for (unsigned i = 0; i <= KHEAP_MAGAZINES; i++)
+		heap->first_cpu.magazines[i] = heap->nobody.magazines[i] = &magazine_none;
+	heap->cpu[0] = &heap->first_cpu;
+	for (unsigned i = 1; i < PORT_CPUS_MAX; i++)
+		heap->cpu[i] = &heap->nobody;
 	for (unsigned i = 0; i < KMALLOC_CLASSES; i++)
 		cache_init(&heap->classes[i], heap, class_names[i], kmalloc_class_bytes(i),
 			   KMEM_CLASS);
+	for (unsigned i = 0; i < KMALLOC_CLASSES; i++)
+		heap->classes[i].magazine = i;
 	for (size_t i = 0; i < array_len(heap->class_of); i++)
 		heap->class_of[i] = (uint8_t)kmalloc_class(i * 8);
-	cache_init(&heap->headers, heap, "slab headers", sizeof(struct slab), KMEM_INTERNAL);
+	for (unsigned i = 0; i < KHEAP_HEADERS; i++)
+		cache_init(&heap->headers[i], heap, header_names[i], slab_header_bytes(i),
+			   KMEM_INTERNAL);
+	cache_init(&heap->magazines[0], heap, "magazines, short", 256, KMEM_INTERNAL);
+	cache_init(&heap->magazines[1], heap, "magazines, long", 1024, KMEM_INTERNAL);
 	cache_init(&heap->cache_cache, heap, "caches", sizeof(struct kmem_cache), KMEM_INTERNAL);
 }
 
 /* ---- allocation ---- */
 
-void *cache_alloc_slow(struct kmem_cache *cache, uintptr_t caller, port_irq_t irq)
+void *cache_alloc_slow(struct kmem_cache *cache, uintptr_t caller)
 {
+	port_irq_t irq = spin_lock(&cache->heap->lock);
 	void *object = cache_take_locked(cache, caller);
 
+	if (object)
+		magazine_fill_locked(cache);
 	spin_unlock(&cache->heap->lock, irq);
 	return object;
 }
@@ -80,7 +99,7 @@ void *kheap_alloc_aligned(struct kheap *heap, size_t bytes, size_t align, unsign
 
 void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags)
 {
-	void *object = cache_alloc_fast(cache->heap, cache, caller_address());
+	void *object = cache_alloc_fast(cache->heap, cache, cache->magazine, caller_address());
 
 	if (unlikely(flags & KMALLOC_ZERO) && likely(object))
 		__builtin_memset(object, 0, cache->object_bytes);
@@ -89,24 +108,22 @@ void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags)
 
 /* ---- free ---- */
 
-void slab_put_slow(struct slab *s, unsigned slot, uintptr_t caller, port_irq_t irq)
+void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller)
 {
-	struct kheap *heap = s->cache->heap; /* *s may go away */
+	port_irq_t irq;
+	struct slab *s;
 
-	slab_put_locked(s, slot, caller);
-	spin_unlock(&heap->lock, irq);
-}
-
-void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller, port_irq_t irq)
-{
-	struct slab *s = slab_of(heap, object);
-
+	if (!object)
+		return;
+	irq = spin_lock(&heap->lock);
+	s = slab_of(heap, object);
 	if (slab_is_ours(heap, s)) {
 		unsigned slot = slab_live_slot(s, (uintptr_t)object);
 
 		if (slot == SLAB_NO_SLOT)
 			goto refuse;
-		slab_put_locked(s, slot, caller);
+		if (!s->inverse || !magazine_put_locked(s, slot, caller))
+			slab_put_locked(s, slot, caller);
 	} else if (large_pages_locked(heap, object)) {
 		large_free_locked(heap, object, caller);
 	} else {
@@ -124,22 +141,31 @@ void kheap_free(struct kheap *heap, void *object, uintptr_t caller)
 	kheap_free_fast(heap, object, caller);
 }
 
-void kmem_cache_free(struct kmem_cache *cache, void *object)
+static slow_fn void kmem_cache_free_slow(struct kmem_cache *cache, void *object, uintptr_t caller)
 {
 	struct kheap *heap = cache->heap;
+	const struct slab *s;
 	port_irq_t irq;
-	struct slab *s;
 
-	if (unlikely(!object))
+	if (!object)
 		return;
 	irq = spin_lock(&heap->lock);
 	s = slab_of(heap, object);
-	if (unlikely(!s || s->cache != cache))
-		kheap_refuse(heap, object, cache, caller_address(), irq);
-	else if (likely(s->quick))
-		kheap_free_fast_locked(heap, s, object, caller_address(), irq);
-	else
-		kheap_free_slow(heap, object, caller_address(), irq);
+	if (unlikely(!s || s->cache != cache)) {
+		kheap_refuse(heap, object, cache, caller, irq);
+		return;
+	}
+	spin_unlock(&heap->lock, irq);
+	kheap_free_slow(heap, object, caller);
+}
+
+void kmem_cache_free(struct kmem_cache *cache, void *object)
+{
+	struct kheap *heap = cache->heap;
+	struct slab *s = slab_of_fast(heap, object);
+
+	if (unlikely(!s || s->cache != cache || !slab_free_fast(heap, s, object)))
+		kmem_cache_free_slow(cache, object, caller_address());
 }
 
 /* ---- sizes of live objects ---- */

@@ -18,12 +18,13 @@ static void locate_in_slab(const struct slab *s, uint64_t address, struct kheap_
 	out->slab_pages = (uint64_t)1 << cache->order;
 	out->slot = slot;
 	out->slots = cache->slots;
-	out->slab_live = cache->objects - s->free;
+	for (unsigned i = 0; i < cache->slots; i++)
+		out->slab_live += slab_slot_state(s, i) == SLOT_LIVE;
 	if (slot >= out->slots) {
 		out->where = KHEAP_SLACK;
 		return;
 	}
-	out->where = slab_slot_is_free(s, slot) ? KHEAP_FREE_OBJECT : KHEAP_OBJECT;
+	out->where = slab_slot_state(s, slot) == SLOT_LIVE ? KHEAP_OBJECT : KHEAP_FREE_OBJECT;
 	out->object = (uintptr_t)slab_object(s, slot);
 	if (s->track) {
 		out->allocated_by = track_address(s->track->allocated_by[slot]);

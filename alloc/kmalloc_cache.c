@@ -23,6 +23,24 @@ static uint32_t typed_bytes(size_t bytes, size_t align)
 	return (uint32_t)align_up(bytes, align);
 }
 
+/* An index of magazines nobody uses; KHEAP_MAGAZINES when all are in use. */
+static uint32_t typed_magazine_locked(struct kheap *heap)
+{
+	uint32_t i = KMALLOC_CLASSES;
+
+	while (i < KHEAP_MAGAZINES && (heap->typed_magazines[i / 64] >> i % 64 & 1))
+		i++;
+	if (i < KHEAP_MAGAZINES)
+		heap->typed_magazines[i / 64] |= (uint64_t)1 << i % 64;
+	return i;
+}
+
+static void typed_magazine_free_locked(struct kheap *heap, uint32_t i)
+{
+	if (i < KHEAP_MAGAZINES)
+		heap->typed_magazines[i / 64] &= ~((uint64_t)1 << i % 64);
+}
+
 struct kmem_cache *kmem_cache_create(struct kheap *heap, const char *name, size_t bytes,
 				     size_t align)
 {
@@ -37,6 +55,7 @@ struct kmem_cache *kmem_cache_create(struct kheap *heap, const char *name, size_
 	if (cache) {
 		cache_init(cache, heap, name, object_bytes, KMEM_TYPED);
 		cache->wanted_bytes = (uint32_t)bytes;
+		cache->magazine = typed_magazine_locked(heap);
 	}
 	spin_unlock(&heap->lock, irq);
 	return cache;
@@ -46,6 +65,7 @@ int kmem_cache_destroy(struct kmem_cache *cache)
 {
 	struct kheap *heap = cache->heap;
 	uintptr_t caller = caller_address();
+	struct magazine_counts counts;
 	struct slab *home;
 	port_irq_t irq;
 	unsigned slot;
@@ -57,11 +77,15 @@ int kmem_cache_destroy(struct kmem_cache *cache)
 		kheap_refuse(heap, cache, NULL, caller, irq);
 		return -EINVAL;
 	}
-	if (cache->allocs != cache->frees) {
+	counts = cache_counts_locked(cache);
+	if (counts.allocs != counts.frees) {
 		spin_unlock(&heap->lock, irq);
 		return -EBUSY;
 	}
-	cache_trim_locked(cache, caller); /* without live objects, `current` is all it can have */
+	/* No object is live, so no CPU has any business with its magazines, and all slabs are empty. */
+	magazine_drain_cache_locked(cache, caller);
+	cache_trim_locked(cache, caller);
+	typed_magazine_free_locked(heap, cache->magazine);
 	list_remove(&cache->link);
 	slab_put_locked(home, slot, caller);
 	spin_unlock(&heap->lock, irq);

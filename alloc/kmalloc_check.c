@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The validator: recounts every book from the slab headers up and compares it
- * with the counters and with the page descriptors.
+ * with the counters, with the magazines and with the page descriptors.
  *
- *   for every slab   free = popcount(bitmap),  desc(page) = (SLAB, header) for each of its pages
- *   for every cache  allocs - frees = slabs * objects - sum(free)
- *   for the heap     live headers = slabs of all caches but `headers`
+ *   for every slab   free = FREE slots,  desc(page) = (SLAB, header) for each of its pages
+ *   for every cache  allocs - frees = LIVE slots (but for header slabs' own headers)
+ *                    objects in its magazines = CACHED slots, each of them one
+ *   for the heap     live headers = slabs of all caches but those of headers
+ *                    live magazines = magazines of CPUs
  *                    live struct kmem_cache = typed caches
  *                    slab_pages_held = sum(slabs << order)
  *
- * Lock: heap->lock for the whole walk.
+ * Lock: heap->lock for the whole walk. What other CPUs do in their magazines meanwhile
+ * changes the counts under the walk's eyes: an error counts only if they were still, and
+ * the walk begins anew if not.
  */
 #include "kmalloc_internal.h"
 
+#define ATTEMPTS 16
+
 struct sums {
-	uint64_t slabs, free;                   /* of the cache being walked */
-	uint64_t pages, tracks, headers, typed; /* of the heap so far */
+	uint64_t slabs, live, cached;                      /* of the cache being walked */
+	uint64_t pages, tracks, headers, typed, magazines; /* of the heap so far */
+	uint64_t empty_pages;
 };
 
 static const char *check_descriptors(const struct kheap *heap, const struct slab *s)
@@ -26,19 +33,31 @@ static const char *check_descriptors(const struct kheap *heap, const struct slab
 	return NULL;
 }
 
-static const char *check_bitmap(const struct slab *s)
+static const char *check_states(const struct slab *s, struct sums *sums)
 {
 	const struct kmem_cache *cache = s->cache;
-	unsigned bits = 0;
+	unsigned words = slab_words(cache), of_free = 0;
 
-	for (unsigned word = 0; word < SLAB_WORDS; word++)
-		bits += (unsigned)__builtin_popcountll(s->bitmap[word]);
-	if (bits != s->free)
-		return "kmalloc: a slab's free count is not its bitmap's";
-	for (unsigned slot = cache->slots; slot < SLAB_OBJECTS_MAX; slot++)
-		if (slab_slot_is_free(s, slot))
-			return "kmalloc: a slot beyond the last object is free";
-	return s->word < SLAB_WORDS ? NULL : "kmalloc: a slab's hint is out of range";
+	if (s->word > words)
+		return "kmalloc: a slab's hint is out of range";
+	for (unsigned slot = 0; slot < cache->slots; slot++) {
+		enum slot_state state = slab_slot_state(s, slot);
+
+		of_free += state == SLOT_FREE;
+		sums->live += state == SLOT_LIVE;
+		sums->cached += state == SLOT_CACHED;
+		if (state == SLOT_FREE && slot / 8 < s->word)
+			return "kmalloc: a slab has a free slot before its hint";
+		if (state != SLOT_FREE && state != SLOT_LIVE && state != SLOT_CACHED)
+			return "kmalloc: a slot has no state";
+	}
+	if (of_free != s->free)
+		return "kmalloc: a slab's free count is not that of its states";
+	for (unsigned slot = cache->slots; slot < words * 8 || slot == cache->slots; slot++)
+		if (slab_slot_state(s, slot) != SLOT_NONE)
+			return "kmalloc: a slot beyond the last object is there";
+	sums->live -= cache->first;
+	return NULL;
 }
 
 static const char *check_slab(struct kmem_cache *cache, const struct slab *s, struct sums *sums)
@@ -50,25 +69,26 @@ static const char *check_slab(struct kmem_cache *cache, const struct slab *s, st
 		return "kmalloc: more slabs in lists than counted";
 	if (s->cache != cache)
 		return "kmalloc: a slab is in the lists of a cache that is not its own";
-	if (s->quick != (cache->kind == KMEM_INTERNAL || s->track ? NULL : cache->heap))
+	if (s->magazine != cache->magazine)
+		return "kmalloc: a slab has another cache's magazines";
+	if ((s->inverse != 0) != (cache->magazine < KHEAP_MAGAZINES && !s->track))
 		return "kmalloc: a slab is quick that must not be, or the reverse";
 	if (s->base % PAGE_BYTES)
 		return "kmalloc: a slab is not aligned";
 	home = slab_of(cache->heap, s);
-	if (!home || home->cache != &cache->heap->headers)
+	if (!home || home->cache != &cache->heap->headers[cache->header])
 		return "kmalloc: a slab header is not in a header slab";
 	if (slab_live_slot(home, (uintptr_t)s) == SLAB_NO_SLOT)
 		return "kmalloc: a slab header is free";
-	wrong = check_bitmap(s);
+	wrong = check_states(s, sums);
 	if (!wrong)
 		wrong = check_descriptors(cache->heap, s);
-	sums->free += s->free;
 	sums->tracks += s->track != NULL;
 	return wrong;
 }
 
-static const char *check_list(struct kmem_cache *cache, const struct list *head, bool full,
-			      struct sums *sums)
+static const char *check_list(struct kmem_cache *cache, const struct list *head, uint32_t least,
+			      uint32_t most, struct sums *sums)
 {
 	list_for_each (node, head) {
 		const struct slab *s = list_entry(node, struct slab, link);
@@ -76,10 +96,25 @@ static const char *check_list(struct kmem_cache *cache, const struct list *head,
 
 		if (wrong)
 			return wrong;
-		if (full != (s->free == 0) || s->free == cache->objects)
+		if (s->free < least || s->free > most)
 			return "kmalloc: a slab is in the wrong list";
 	}
 	return NULL;
+}
+
+static const char *check_lists(struct kmem_cache *cache, struct sums *sums)
+{
+	uint32_t all = cache->objects;
+	const char *wrong = check_list(cache, &cache->partial, 1, all - 1, sums);
+	uint64_t slabs;
+
+	if (!wrong)
+		wrong = check_list(cache, &cache->full, 0, 0, sums);
+	slabs = sums->slabs;
+	if (!wrong)
+		wrong = check_list(cache, &cache->empty, all, all, sums);
+	sums->empty_pages += (sums->slabs - slabs) << cache->order;
+	return wrong;
 }
 
 static const char *check_current(struct kmem_cache *cache, struct sums *sums)
@@ -87,8 +122,9 @@ static const char *check_current(struct kmem_cache *cache, struct sums *sums)
 	const struct slab *s = cache->current;
 
 	if (!s)
-		return list_is_empty(&cache->partial) ? NULL
-						      : "kmalloc: a partial slab is not chosen";
+		return list_is_empty(&cache->partial) && list_is_empty(&cache->empty)
+			       ? NULL
+			       : "kmalloc: a slab with free objects is not chosen";
 	if (!list_is_empty(&s->link))
 		return "kmalloc: the current slab is in a list";
 	if (s->free == 0)
@@ -96,27 +132,81 @@ static const char *check_current(struct kmem_cache *cache, struct sums *sums)
 	return check_slab(cache, s, sums);
 }
 
+/* Every object in the magazine is a slot of the cache and says so. */
+static const char *check_magazine(const struct kmem_cache *cache, const struct magazine *m)
+{
+	unsigned top = m->top;
+
+	if (m->cache != cache || top > m->room || top % 2)
+		return "kmalloc: a magazine is not what its CPU takes it for";
+	for (unsigned i = 0; i < top; i += 2) {
+		const struct slab *s = slab_of(cache->heap, (void *)m->slots[i]);
+		uintptr_t slot;
+
+		if (!s || s->cache != cache)
+			return "kmalloc: an object is in a magazine of a cache not its own";
+		slot = m->slots[i + 1] - (uintptr_t)s->states;
+		if (slot >= cache->slots ||
+		    (uintptr_t)slab_object(s, (unsigned)slot) != m->slots[i])
+			return "kmalloc: a magazine has an object with the state of another";
+		if (slab_slot_state(s, (unsigned)slot) != SLOT_CACHED)
+			return "kmalloc: an object in a magazine is not cached";
+	}
+	return NULL;
+}
+
+static const char *check_magazines(const struct kmem_cache *cache, struct sums *sums)
+{
+	const struct kheap *heap = cache->heap;
+
+	for (unsigned cpu = 0; cache->magazine < KHEAP_MAGAZINES && cpu < heap->cpus; cpu++) {
+		const struct magazine *m = heap->cpu[cpu]->magazines[cache->magazine];
+		const char *wrong;
+
+		if (m == &magazine_none)
+			continue;
+		wrong = check_magazine(cache, m);
+		if (wrong)
+			return wrong;
+		sums->magazines++;
+	}
+	return NULL;
+}
+
 static const char *check_cache(struct kmem_cache *cache, struct sums *sums)
 {
+	struct magazine_counts counts = cache_counts_locked(cache);
 	const char *wrong;
 
 	sums->slabs = 0;
-	sums->free = 0;
+	sums->live = 0;
+	sums->cached = 0;
 	wrong = check_current(cache, sums);
 	if (!wrong)
-		wrong = check_list(cache, &cache->partial, false, sums);
+		wrong = check_lists(cache, sums);
 	if (!wrong)
-		wrong = check_list(cache, &cache->full, true, sums);
+		wrong = check_magazines(cache, sums);
 	if (wrong)
 		return wrong;
 	if (sums->slabs != cache->slabs)
 		return "kmalloc: fewer slabs in lists than counted";
-	if (cache->allocs - cache->frees != cache->slabs * cache->objects - sums->free)
+	if (counts.allocs - counts.frees != sums->live)
 		return "kmalloc: live objects are not allocations less frees";
+	if (counts.objects != sums->cached)
+		return "kmalloc: cached objects are not those in magazines";
 	sums->pages += cache->slabs << cache->order;
-	sums->headers += cache == &cache->heap->headers ? 0 : cache->slabs;
+	sums->headers += cache_is_of_headers(cache) ? 0 : cache->slabs;
 	sums->typed += cache->kind == KMEM_TYPED;
 	return NULL;
+}
+
+static uint64_t live_in(const struct kmem_cache *caches, unsigned count)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		sum += caches[i].allocs - caches[i].frees;
+	return sum;
 }
 
 static const char *check_locked(struct kheap *heap)
@@ -130,22 +220,47 @@ static const char *check_locked(struct kheap *heap)
 		if (wrong)
 			return wrong;
 	}
-	if (sums.headers != heap->headers.allocs - heap->headers.frees)
+	if (sums.headers != live_in(heap->headers, KHEAP_HEADERS))
 		return "kmalloc: live headers are not slabs";
-	if (sums.typed != heap->cache_cache.allocs - heap->cache_cache.frees)
+	if (sums.magazines != live_in(heap->magazines, array_len(heap->magazines)))
+		return "kmalloc: live magazines are not those of CPUs";
+	if (sums.typed != live_in(&heap->cache_cache, 1))
 		return "kmalloc: live caches are not those in the list";
 	if (sums.pages != heap->slab_pages_held || sums.tracks != heap->track_pages_held)
 		return "kmalloc: pages held are not those of the slabs";
+	if (sums.empty_pages != heap->empty_pages)
+		return "kmalloc: empty pages are not those of empty slabs";
 	if (heap->large_live != heap->large_allocs - heap->large_frees)
 		return "kmalloc: live large objects are not allocations less frees";
 	return NULL;
 }
 
+/* Operations in magazines so far; they change without the lock. */
+static uint64_t operations_locked(const struct kheap *heap)
+{
+	uint64_t sum = 0;
+
+	for (unsigned cpu = 0; cpu < heap->cpus; cpu++)
+		for (unsigned i = 0; i < KHEAP_MAGAZINES; i++)
+			sum += __atomic_load_n(&heap->cpu[cpu]->magazines[i]->word,
+					       __ATOMIC_RELAXED) >>
+			       16;
+	return sum;
+}
+
 const char *kheap_check(struct kheap *heap)
 {
 	port_irq_t irq = spin_lock(&heap->lock);
-	const char *wrong = check_locked(heap);
+	const char *wrong = NULL;
 
+	for (unsigned i = 0; i < ATTEMPTS; i++) {
+		uint64_t before = operations_locked(heap);
+
+		wrong = check_locked(heap);
+		if (!wrong || operations_locked(heap) == before)
+			break;
+		wrong = NULL;
+	}
 	spin_unlock(&heap->lock, irq);
 	return wrong;
 }

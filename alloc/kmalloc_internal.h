@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What kmalloc's files share: the slab header, the arithmetic of sizes and
- * slots, and the two operations on a slab that every allocation and every free
- * comes down to. Everything here is called with heap->lock held.
+ * What kmalloc's files share: the slab header, the magazine, the arithmetic of
+ * sizes and slots, and the two operations on a slab that every object goes
+ * through. Everything here is called with heap->lock held.
  *
  *   heap.classes[i] ─ current ─► header        a slab: 2^order pages
  *                   ─ partial ─► header          base
  *                   ─ full ────► header           ├──────┬──────┬──────┬───┬──────┬─────┐
  *                                  │ base ───────►│slot 0│slot 1│slot 2│ … │ n-1  │slack│
- *                                  │ bitmap       └──────┴──────┴──────┴───┴──────┴─────┘
- *                                  ▲ 1 = free          │
+ *                   ─ empty ───► header           └──────┴──────┴──────┴───┴──────┴─────┘
+ *                                  ▲ states            │
  *                                  └── page descriptor ┘ (every page of a slab names its header)
  */
 #ifndef QUIRE_KMALLOC_INTERNAL_H
@@ -18,11 +18,27 @@
 #include <quire/kmalloc.h>
 #include <quire/port.h>
 
-#define SLAB_OBJECTS_MAX 512 /* a bit each */
-#define SLAB_WORDS       (SLAB_OBJECTS_MAX / 64)
-#define SLAB_ORDER_MAX   4 /* 64 KiB */
-#define SLAB_OBJECTS_MIN 8 /* wanted in a slab, so that getting one is worth it */
+#define SLAB_OBJECTS_MAX 512 /* a byte each */
+#define SLAB_ORDER_MAX   4   /* 64 KiB */
+#define SLAB_OBJECTS_MIN 8   /* wanted in a slab, so that getting one is worth it */
 #define SLAB_NO_SLOT     (~0u)
+
+/*
+ * What a slot is. Only LIVE is a caller's. FREE counts in slab.free and changes under
+ * heap->lock; CACHED <-> LIVE changes on the CPU whose magazine it leaves or enters.
+ *
+ *          fill              pop
+ *   FREE ───────► CACHED ───────────► LIVE
+ *        ◄───────        ◄───────────
+ *          shed              push
+ */
+enum slot_state {
+	SLOT_NONE, /* behind the last object */
+	SLOT_LIVE = 1,
+	SLOT_CACHED = 2, /* in some CPU's magazine */
+	SLOT_FREE = 0x80,
+};
+#define SLOT_FREE_ALL (SLOT_FREE * 0x0101010101010101u)
 
 /* Low halves of return addresses; one page for one slab, when heap->track is on. */
 struct slab_track {
@@ -32,21 +48,49 @@ struct slab_track {
 _Static_assert(sizeof(struct slab_track) == PAGE_BYTES, "the record of callers is one page");
 
 /*
- * A slab's header. Two cache lines; for objects from 64 bytes in one page, all that
- * allocation and free touch is in the first.
+ * A slab's header: 56 bytes and as many states as it needs. A slot behind the last one exists in
+ * `states` where the slab has slack, so that what lies there has a state to look at.
  */
 struct slab {
 	struct kmem_cache *cache;
-	uint64_t base; /* address of slot 0 */
-	struct kheap
-		*quick; /* the heap, where kmalloc_fast.h may serve; NULL: tracked or internal */
+	uint64_t base;    /* address of slot 0 */
+	uint64_t inverse; /* ceil(2^64 / object_bytes), where kmalloc_fast.h may serve, else 0 */
 	struct slab_track *track; /* or NULL */
-	struct list link;         /* in cache->partial or ->full; in none while current */
-	uint32_t free;            /* objects; = bits set in bitmap */
-	uint32_t word;            /* where to look for a free one first */
-	uint64_t bitmap[SLAB_WORDS];
-} __attribute__((aligned(64)));
-_Static_assert(sizeof(struct slab) == 128, "32 headers a page");
+	struct list link;         /* in cache->partial, ->full or ->empty; in none while current */
+	uint16_t magazine;        /* cache->magazine */
+	uint16_t word;            /* no slot is FREE in the words before this one */
+	uint32_t free;            /* slots that are FREE */
+	uint64_t states[];        /* enum slot_state, a byte each */
+};
+_Static_assert(sizeof(struct slab) == 56, "a header for 72 slots takes 128 bytes");
+
+/*
+ * Free objects in one CPU's hands: a stack of pairs.
+ *
+ *   slots   object, state | object, state | …        top = 2 * objects, room = 2 * limit
+ *
+ * `operations` counts pushes and pops since the last count: with what `top` was then, that
+ * tells how many of each (magazine_counts()). One addition to the word does both.
+ */
+struct magazine {
+	union {
+		uint64_t word; /* operations << 16 | top */
+		uint16_t top;
+	};
+	uint16_t room;
+	uint16_t counted; /* top, when the operations were counted last */
+	uint32_t unused;
+	struct kmem_cache *cache;
+	uintptr_t slots[];
+};
+#define MAGAZINE_SHORT          14
+#define MAGAZINE_LONG           62
+#define MAGAZINE_BYTES(objects) (sizeof(struct magazine) + (objects)*16)
+_Static_assert(MAGAZINE_BYTES(MAGAZINE_SHORT) <= 256 && MAGAZINE_BYTES(MAGAZINE_LONG) <= 1024,
+	       "magazines fill their objects");
+
+/* What stands where a CPU has no magazine: empty and full at once. Nobody writes to it. */
+extern struct magazine magazine_none;
 
 /* ---- sizes ---- */
 
@@ -101,9 +145,31 @@ static inline unsigned slab_slot_around(const struct slab *s, uint64_t address)
 	return (unsigned)(((address - s->base) * s->cache->reciprocal) >> 32);
 }
 
-static inline bool slab_slot_is_free(const struct slab *s, unsigned slot)
+static inline uint8_t *slab_state(struct slab *s, unsigned slot)
 {
-	return (s->bitmap[slot / 64] >> (slot % 64)) & 1;
+	return (uint8_t *)s->states + slot;
+}
+
+/* States change on one CPU while others look at their neighbours: one byte, no order needed. */
+static inline uint8_t slot_state(const uint8_t *state)
+{
+	return __atomic_load_n(state, __ATOMIC_RELAXED);
+}
+
+static inline void slot_set(uint8_t *state, enum slot_state to)
+{
+	__atomic_store_n(state, (uint8_t)to, __ATOMIC_RELAXED);
+}
+
+static inline enum slot_state slab_slot_state(const struct slab *s, unsigned slot)
+{
+	return (enum slot_state)slot_state((const uint8_t *)s->states + slot);
+}
+
+/* Words of states. */
+static inline unsigned slab_words(const struct kmem_cache *cache)
+{
+	return (cache->slots + 7u) / 8;
 }
 
 /* The slot of the live object that starts at `address`, else SLAB_NO_SLOT. */
@@ -115,7 +181,7 @@ static inline unsigned slab_live_slot(const struct slab *s, uint64_t address)
 		return SLAB_NO_SLOT;
 	if (unlikely(slot >= s->cache->slots)) /* slack */
 		return SLAB_NO_SLOT;
-	if (unlikely(slab_slot_is_free(s, slot)))
+	if (unlikely(slab_slot_state(s, slot) != SLOT_LIVE))
 		return SLAB_NO_SLOT;
 	return slot;
 }
@@ -144,18 +210,43 @@ static inline bool slab_is_ours(const struct kheap *heap, const struct slab *s)
 	return s && s->cache->heap == heap && s->cache->kind != KMEM_INTERNAL;
 }
 
-/* ---- kmalloc.c: what kmalloc_fast.h leaves; all drop the lock ---- */
+/* ---- kmalloc.c: what kmalloc_fast.h leaves ---- */
 
 #define slow_fn __attribute__((noinline)) /* keeps its saved registers out of the fast path */
 
-must_check slow_fn void *cache_alloc_slow(struct kmem_cache *cache, uintptr_t caller,
-					  port_irq_t irq);
-/* Free the live object in `slot`. */
-slow_fn void slab_put_slow(struct slab *s, unsigned slot, uintptr_t caller, port_irq_t irq);
+must_check slow_fn void *cache_alloc_slow(struct kmem_cache *cache, uintptr_t caller);
 /* Free whatever `object` is, or refuse. */
-slow_fn void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller, port_irq_t irq);
+slow_fn void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller);
+
+/* ---- magazine.c: between a CPU's magazines and the slabs. Lock held, on that CPU ---- */
+
+/* Give this CPU's magazine of the cache objects of slabs there are; makes one where it has none. */
+void magazine_fill_locked(struct kmem_cache *cache);
+/* Put an object that is LIVE into this CPU's magazine. False: it has none and gets none. */
+must_check bool magazine_put_locked(struct slab *s, unsigned slot, uintptr_t caller);
+/* Empty this CPU's magazines, or all of a cache that nobody uses any more. */
+void magazine_drain_cpu_locked(struct kheap *heap, struct kheap_cpu *cpu, uintptr_t caller);
+void magazine_drain_cache_locked(struct kmem_cache *cache, uintptr_t caller);
+/* What a magazine counts: objects in it, and pushes and pops since it was counted. */
+struct magazine_counts {
+	uint64_t objects, frees, allocs;
+};
+struct magazine_counts magazine_counts(const struct magazine *m);
+/* Those of a cache on all CPUs; allocations and frees of the cache's own included. */
+struct magazine_counts cache_counts_locked(const struct kmem_cache *cache);
 
 /* ---- slab.c: slabs come and go ---- */
+
+/* Object size of heap->headers[i]: headers for slabs of 72, 136, 264 and 520 states. */
+static inline uint32_t slab_header_bytes(unsigned i)
+{
+	return 64 + (64u << i);
+}
+
+static inline bool cache_is_of_headers(const struct kmem_cache *cache)
+{
+	return (uintptr_t)(cache - cache->heap->headers) < KHEAP_HEADERS;
+}
 
 /* Fill in a cache of `bytes` (its final object size, at most KMALLOC_SMALL_MAX) and enlist it. */
 void cache_init(struct kmem_cache *cache, struct kheap *heap, const char *name, uint32_t bytes,
@@ -165,9 +256,11 @@ void cache_init(struct kmem_cache *cache, struct kheap *heap, const char *name, 
 must_check cold_fn struct slab *cache_grow_locked(struct kmem_cache *cache, uintptr_t caller);
 /* The last object of `current` was taken: choose another. */
 void cache_current_full_locked(struct kmem_cache *cache);
-/* An object came back to a slab that is not `current`. */
-void cache_slab_refilled_locked(struct slab *s, uintptr_t caller);
-/* Give the empty slab `current` back, if it is one. */
+/* Objects came back to a slab that had `was` free ones. */
+void cache_slab_refilled_locked(struct slab *s, uint32_t was, uintptr_t caller);
+/* An object without any effort: no trimming, no failure counted. For what is a help, not a need. */
+must_check void *cache_take_easily_locked(struct kmem_cache *cache, uintptr_t caller);
+/* Give empty slabs back. */
 void cache_trim_locked(struct kmem_cache *cache, uintptr_t caller);
 uint64_t kheap_trim_locked(struct kheap *heap, uintptr_t caller);
 
@@ -196,19 +289,24 @@ cold_fn void kheap_refuse(struct kheap *heap, const void *object, const struct k
 
 /* ---- the two operations ---- */
 
+/* The FREE slots of a word of states, as their top bits. */
+static inline uint64_t slab_free_bits(const struct slab *s, unsigned word)
+{
+	return __atomic_load_n(&s->states[word], __ATOMIC_RELAXED) & SLOT_FREE_ALL;
+}
+
 /* Take a free object of a slab that has one. */
 static inline void *slab_take_locked(struct slab *s, uintptr_t caller)
 {
 	unsigned word = s->word, slot;
-	uint64_t bits = s->bitmap[word];
+	uint64_t bits = slab_free_bits(s, word);
 
-	while (unlikely(!bits)) {
-		word = (word + 1) % SLAB_WORDS;
-		bits = s->bitmap[word];
-	}
-	slot = word * 64 + (unsigned)__builtin_ctzll(bits);
-	s->bitmap[word] = bits & (bits - 1);
-	s->word = word;
+	while (!bits)
+		bits = slab_free_bits(s, ++word);
+	slot = word * 8 + (unsigned)__builtin_ctzll(bits) / 8;
+	slot_set(slab_state(s, slot), SLOT_LIVE);
+	s->word = (uint16_t)word;
+	s->free--;
 	if (unlikely(s->track))
 		s->track->allocated_by[slot] = (uint32_t)caller;
 	return slab_object(s, slot);
@@ -227,7 +325,7 @@ static inline void *cache_take_locked(struct kmem_cache *cache, uintptr_t caller
 	}
 	object = slab_take_locked(s, caller);
 	cache->allocs++;
-	if (unlikely(--s->free == 0))
+	if (unlikely(s->free == 0))
 		cache_current_full_locked(cache);
 	return object;
 }
@@ -235,16 +333,13 @@ static inline void *cache_take_locked(struct kmem_cache *cache, uintptr_t caller
 /* The live object in `slot` becomes free. */
 static inline void slab_put_locked(struct slab *s, unsigned slot, uintptr_t caller)
 {
-	struct kmem_cache *cache = s->cache;
-
-	s->bitmap[slot / 64] |= (uint64_t)1 << (slot % 64);
-	s->word = slot / 64; /* likely still in the CPU's cache */
+	slot_set(slab_state(s, slot), SLOT_FREE);
+	s->word = 0;
 	if (unlikely(s->track))
 		s->track->freed_by[slot] = (uint32_t)caller;
-	cache->frees++;
+	s->cache->frees++;
 	s->free++;
-	if (unlikely(s != cache->current))
-		cache_slab_refilled_locked(s, caller);
+	cache_slab_refilled_locked(s, s->free - 1, caller);
 }
 
 #endif

@@ -10,6 +10,7 @@
 static void cache_stats_locked(const struct kmem_cache *cache, struct kmem_cache_stats *out)
 {
 	uint32_t slab_bytes = (uint32_t)PAGE_BYTES << cache->order;
+	struct magazine_counts counts = cache_counts_locked(cache);
 
 	*out = (struct kmem_cache_stats){
 		.name = cache->name,
@@ -19,9 +20,9 @@ static void cache_stats_locked(const struct kmem_cache *cache, struct kmem_cache
 		.slab_pages = 1u << cache->order,
 		.waste_bytes = slab_bytes - cache->object_bytes * cache->slots,
 		.slabs = cache->slabs,
-		.live = cache->allocs - cache->frees,
-		.allocs = cache->allocs,
-		.frees = cache->frees,
+		.live = counts.allocs - counts.frees,
+		.allocs = counts.allocs,
+		.frees = counts.frees,
 		.failures = cache->failures,
 	};
 }
@@ -42,14 +43,20 @@ bool kheap_cache_stats(struct kheap *heap, size_t i, struct kmem_cache_stats *ou
 	return found;
 }
 
+/* Headers and magazines: what the slabs and CPUs themselves are kept in. */
+static bool cache_is_of_books(const struct kmem_cache *cache)
+{
+	return cache->kind == KMEM_INTERNAL && cache != &cache->heap->cache_cache;
+}
+
 void kheap_stats(struct kheap *heap, struct kheap_stats *out)
 {
 	port_irq_t irq = spin_lock(&heap->lock);
 
 	*out = (struct kheap_stats){
-		.slab_pages = heap->slab_pages_held - heap->headers.slabs,
-		.header_pages = heap->headers.slabs + heap->track_pages_held,
+		.header_pages = heap->track_pages_held + heap->cpu_pages,
 		.large_pages = heap->large_pages,
+		.empty_pages = heap->empty_pages,
 		.large_live = heap->large_live,
 		.large_allocs = heap->large_allocs,
 		.large_frees = heap->large_frees,
@@ -58,12 +65,17 @@ void kheap_stats(struct kheap *heap, struct kheap_stats *out)
 	};
 	list_for_each (node, &heap->caches) {
 		const struct kmem_cache *cache = list_entry(node, struct kmem_cache, link);
-		uint64_t live = cache->allocs - cache->frees;
+		struct magazine_counts counts = cache_counts_locked(cache);
 
-		if (cache == &heap->headers)
+		if (cache_is_of_books(cache)) {
+			out->header_pages += cache->slabs << cache->order;
 			continue;
-		out->live_objects += live;
-		out->live_bytes += live * cache->object_bytes;
+		}
+		out->slab_pages += cache->slabs << cache->order;
+		out->live_objects += counts.allocs - counts.frees;
+		out->live_bytes += (counts.allocs - counts.frees) * cache->object_bytes;
+		out->cached_objects += counts.objects;
+		out->cached_bytes += counts.objects * cache->object_bytes;
 	}
 	spin_unlock(&heap->lock, irq);
 }

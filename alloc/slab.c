@@ -7,14 +7,13 @@
  *   current = NULL  or  current->free > 0
  *   0 < s->free < objects   for s in partial
  *   s->free = 0             for s in full
- *   current = NULL  =>  partial is empty
- *   slabs = |{current}| + |partial| + |full|
+ *   s->free = objects       for s in empty
+ *   current = NULL  =>  partial and empty are empty
+ *   slabs = |{current}| + |partial| + |full| + |empty|
+ *   heap->empty_pages = pages of all slabs in empty lists <= 1/64 of memory
  *
- * So only `current` can be empty. A slab that loses its last object while it is
- * not current goes back at once; the current one stays, since the next
- * allocation wants it. That is all the hysteresis there is, and it suffices: a
- * slab leaves `current` only by getting full, so that between taking its pages
- * and giving them back lie at least `objects` allocations and as many frees.
+ * Empty slabs are kept for the next burst, in all not more than a small share of memory;
+ * over that they go back at once, and all of them when the heap is trimmed.
  *
  * `partial` is a stack: the slab that was full most recently is the next
  * `current`. It has the fewest free objects, or nearly; so the fuller slabs fill
@@ -37,6 +36,9 @@
 #include "kmalloc_internal.h"
 
 #include <quire/assert.h>
+
+#define MAGAZINE_WANTED_BYTES 8192u
+#define MAGAZINE_LEAST        8u
 
 static uint64_t slab_pages(const struct kmem_cache *cache)
 {
@@ -80,6 +82,16 @@ static unsigned slab_order_for(uint32_t bytes)
 	return best;
 }
 
+/* Objects in a magazine: some KiB of small ones, and a few of large ones. */
+static unsigned magazine_room(uint32_t bytes)
+{
+	uint32_t room = MAGAZINE_WANTED_BYTES / bytes;
+
+	if (room > MAGAZINE_LONG)
+		return MAGAZINE_LONG;
+	return room < MAGAZINE_LEAST ? MAGAZINE_LEAST : room;
+}
+
 void cache_init(struct kmem_cache *cache, struct kheap *heap, const char *name, uint32_t bytes,
 		enum kmem_cache_kind kind)
 {
@@ -91,12 +103,20 @@ void cache_init(struct kmem_cache *cache, struct kheap *heap, const char *name, 
 		.reciprocal = slab_reciprocal(bytes),
 		.order = (uint8_t)slab_order_for(bytes),
 		.kind = (uint8_t)kind,
-		.first = cache == &heap->headers,
+		.magazine = KHEAP_MAGAZINES,
+		.room = (uint8_t)magazine_room(bytes),
 	};
+	cache->first = cache_is_of_headers(cache);
 	cache->slots = (uint16_t)((PAGE_BYTES << cache->order) / bytes);
 	cache->objects = (uint16_t)(cache->slots - cache->first);
+	if (cache->first)
+		cache->header = (uint8_t)(cache - heap->headers);
+	while (sizeof(struct slab) + cache->slots + 1 > slab_header_bytes(cache->header) &&
+	       cache->header < KHEAP_HEADERS - 1)
+		cache->header++;
 	list_init(&cache->partial);
 	list_init(&cache->full);
+	list_init(&cache->empty);
 	list_push_back(&heap->caches, &cache->link);
 }
 
@@ -104,19 +124,18 @@ void cache_init(struct kmem_cache *cache, struct kheap *heap, const char *name, 
 
 static void slab_mark_all_free(struct slab *s)
 {
-	unsigned slots = s->cache->slots;
+	struct kmem_cache *cache = s->cache;
+	unsigned words = slab_words(cache);
 
-	for (unsigned word = 0; word < SLAB_WORDS; word++) {
-		unsigned below = word * 64;
-
-		if (slots >= below + 64)
-			s->bitmap[word] = ~(uint64_t)0;
-		else
-			s->bitmap[word] = slots > below ? ((uint64_t)1 << (slots - below)) - 1 : 0;
-	}
-	if (s->cache->first)
-		s->bitmap[0] &= ~(uint64_t)1; /* slot 0 is live for ever: it is the header */
-	s->free = s->cache->objects;
+	for (unsigned word = 0; word < words; word++)
+		s->states[word] = SLOT_FREE_ALL;
+	for (unsigned slot = cache->slots; slot < words * 8; slot++)
+		slot_set(slab_state(s, slot), SLOT_NONE);
+	/* Where it is in a word of its own; there is room for it, see cache_init(). */
+	slot_set(slab_state(s, cache->slots), SLOT_NONE);
+	if (cache->first)
+		slot_set(slab_state(s, 0), SLOT_LIVE); /* for ever: it is the header */
+	s->free = cache->objects;
 }
 
 /* Knowing callers is a help, not a need: without the memory the slab goes untracked. */
@@ -150,15 +169,18 @@ static struct slab *slab_create(struct kmem_cache *cache, uintptr_t caller)
 	if (pfn_is_none(pages))
 		return NULL;
 	base = port_phys_to_virt(pfn_to_paddr(pages));
-	s = cache == &heap->headers ? base : cache_take_locked(&heap->headers, caller);
+	s = cache_is_of_headers(cache) ? base
+				       : cache_take_locked(&heap->headers[cache->header], caller);
 	if (!s)
 		goto no_header;
 	*s = (struct slab){
 		.cache = cache,
 		.base = (uintptr_t)base,
 		.track = heap->track && !internal ? track_alloc(heap, caller) : NULL,
+		.magazine = (uint16_t)cache->magazine,
 	};
-	s->quick = internal || s->track ? NULL : heap;
+	if (cache->magazine < KHEAP_MAGAZINES && !s->track)
+		s->inverse = ~(uint64_t)0 / cache->object_bytes + 1;
 	list_init(&s->link);
 	slab_mark_all_free(s);
 	page_set_slab(heap->pages, pages, cache->order, s);
@@ -180,7 +202,7 @@ static void slab_destroy(struct slab *s, uintptr_t caller)
 
 	if (s->track)
 		track_free(heap, s->track, caller);
-	if (cache != &heap->headers) {
+	if (!cache_is_of_headers(cache)) {
 		struct slab *home = slab_of(heap, s);
 
 		slab_put_locked(home, slab_slot_around(home, (uintptr_t)s), caller);
@@ -194,15 +216,44 @@ static void slab_destroy(struct slab *s, uintptr_t caller)
 
 /* ---- the slabs of one cache ---- */
 
+static uint64_t empty_pages_max(const struct kheap *heap)
+{
+	uint64_t managed = 0;
+
+	for (unsigned i = 0; i < PAGE_ZONES; i++)
+		managed += heap->pages->zones[i].managed;
+	return managed / 64;
+}
+
+static void cache_keep_empty_locked(struct kmem_cache *cache, struct slab *s)
+{
+	list_push_front(&cache->empty, &s->link);
+	cache->heap->empty_pages += slab_pages(cache);
+}
+
+static struct slab *cache_take_empty_locked(struct kmem_cache *cache)
+{
+	struct slab *s = slab_at(list_first(&cache->empty));
+
+	if (!s)
+		return NULL;
+	list_remove(&s->link);
+	cache->heap->empty_pages -= slab_pages(cache);
+	return s;
+}
+
 struct slab *cache_grow_locked(struct kmem_cache *cache, uintptr_t caller)
 {
 	struct slab *s;
 
 	assert(!cache->current);
 	s = slab_create(cache, caller);
-	if (!s && kheap_trim_locked(cache->heap, caller)) {
-		/* Headers given back by the trimming may have refilled this very cache. */
-		s = cache->current ? cache->current : slab_create(cache, caller);
+	if (!s && kheap_trim_locked(cache->heap, caller) && !cache->current)
+		s = slab_create(cache, caller);
+	if (cache->current) { /* trimming put objects of this very cache back */
+		if (s)
+			cache_keep_empty_locked(cache, s);
+		return cache->current;
 	}
 	if (!s) {
 		cache->failures++;
@@ -212,11 +263,20 @@ struct slab *cache_grow_locked(struct kmem_cache *cache, uintptr_t caller)
 	return s;
 }
 
+void *cache_take_easily_locked(struct kmem_cache *cache, uintptr_t caller)
+{
+	if (!cache->current)
+		cache->current = slab_create(cache, caller);
+	return cache->current ? cache_take_locked(cache, caller) : NULL;
+}
+
 static void cache_choose_current_locked(struct kmem_cache *cache)
 {
 	cache->current = slab_at(list_first(&cache->partial));
 	if (cache->current)
 		list_remove(&cache->current->link);
+	else
+		cache->current = cache_take_empty_locked(cache);
 }
 
 void cache_current_full_locked(struct kmem_cache *cache)
@@ -225,26 +285,32 @@ void cache_current_full_locked(struct kmem_cache *cache)
 	cache_choose_current_locked(cache);
 }
 
-void cache_slab_refilled_locked(struct slab *s, uintptr_t caller)
+void cache_slab_refilled_locked(struct slab *s, uint32_t was, uintptr_t caller)
 {
 	struct kmem_cache *cache = s->cache;
+	bool is_empty = s->free == cache->objects;
+	struct kheap *heap = cache->heap;
 
-	if (s->free == 1) { /* it was full */
-		list_remove(&s->link);
-		if (cache->current)
-			list_push_front(&cache->partial, &s->link);
-		else
-			cache->current = s;
-	} else if (s->free == cache->objects) {
-		list_remove(&s->link);
+	if (s == cache->current || (was && !is_empty))
+		return;
+	list_remove(&s->link);
+	if (!cache->current)
+		cache->current = s;
+	else if (!is_empty)
+		list_push_front(&cache->partial, &s->link);
+	else if (heap->empty_pages + slab_pages(cache) <= empty_pages_max(heap))
+		cache_keep_empty_locked(cache, s);
+	else
 		slab_destroy(s, caller);
-	}
 }
 
 void cache_trim_locked(struct kmem_cache *cache, uintptr_t caller)
 {
-	struct slab *s = cache->current;
+	struct slab *s;
 
+	while ((s = cache_take_empty_locked(cache)) != NULL)
+		slab_destroy(s, caller);
+	s = cache->current;
 	if (!s || s->free < cache->objects)
 		return;
 	cache_choose_current_locked(cache);
@@ -255,12 +321,14 @@ uint64_t kheap_trim_locked(struct kheap *heap, uintptr_t caller)
 {
 	uint64_t before = heap->slab_pages_held + heap->track_pages_held;
 
+	magazine_drain_cpu_locked(heap, heap->cpu[port_cpu()], caller);
 	list_for_each (node, &heap->caches) {
 		struct kmem_cache *cache = list_entry(node, struct kmem_cache, link);
 
-		if (cache != &heap->headers)
+		if (!cache_is_of_headers(cache))
 			cache_trim_locked(cache, caller);
 	}
-	cache_trim_locked(&heap->headers, caller); /* last: the others just returned theirs */
+	for (unsigned i = 0; i < KHEAP_HEADERS; i++) /* last: the others just returned theirs */
+		cache_trim_locked(&heap->headers[i], caller);
 	return before - heap->slab_pages_held - heap->track_pages_held;
 }

@@ -3,10 +3,13 @@
  * kmalloc: objects of any size on top of the page allocator.
  *
  * Small requests come from slabs: 2^n pages cut into objects of one size, with
- * a bitmap of the free ones in a header kept outside the slab. No byte of a
- * free object is used for bookkeeping, and one bit says for certain whether an
+ * a byte of state for each in a header kept outside the slab. No byte of a free
+ * object is used for bookkeeping, and its state says for certain whether an
  * object is live: double, interior and foreign frees are caught always.
  * kfree() finds the slab through the page descriptor and needs no size.
+ *
+ * In front of the slabs each CPU has a magazine of free objects a cache: most
+ * calls take from one or put into one, with interrupts off, without a lock.
  * Requests over half the largest slab go to the page allocator, to the page.
  *
  * State lives in struct kheap; the kernel owns one (kernel_heap), which the
@@ -29,6 +32,15 @@ enum kmalloc_flags {
 };
 
 struct slab; /* alloc/kmalloc_internal.h */
+struct magazine;
+
+#define KHEAP_MAGAZINES 128 /* caches that have magazines: the classes and the first typed ones */
+#define KHEAP_HEADERS   4   /* sizes of slab headers */
+
+/* What one CPU keeps: for each cache a magazine, never NULL; the last is nobody's. */
+struct kheap_cpu {
+	struct magazine *magazines[KHEAP_MAGAZINES + 1];
+};
 
 enum kmem_cache_kind {
 	KMEM_CLASS,    /* a size class of kmalloc's */
@@ -41,40 +53,60 @@ struct kmem_cache {
 	struct kheap *heap;
 	struct slab *current;   /* where the next object comes from; NULL: every slab is full */
 	uint32_t object_bytes;  /* distance between objects */
+	uint32_t magazine;      /* index into kheap_cpu.magazines; KHEAP_MAGAZINES: has none */
 	uint32_t reciprocal;    /* division by object_bytes without dividing */
 	uint16_t slots;         /* in a slab */
 	uint16_t objects;       /* a slab has to give: slots - first */
 	uint8_t first;          /* slot of the first one: 1 where slot 0 is the slab's own header */
 	uint8_t order;          /* of a slab */
 	uint8_t kind;           /* enum kmem_cache_kind */
-	uint64_t allocs, frees; /* live = allocs - frees */
+	uint8_t header;         /* which of kheap.headers its slabs have */
+	uint8_t room;           /* objects a magazine of it may hold */
+	uint64_t allocs, frees; /* without those that magazines still count */
 	const char *name;
 	uint32_t wanted_bytes; /* what the creator asked for */
 	uint64_t slabs, failures;
 	struct list partial; /* slabs with objects free, but for `current` */
 	struct list full;
-	struct list link; /* in kheap.caches */
+	struct list empty; /* kept for the next burst */
+	struct list link;  /* in kheap.caches */
 };
 
 struct kheap {
 	struct page_allocator *pages;
+	struct kheap_cpu *cpu[PORT_CPUS_MAX]; /* `nobody` where none is online */
 	struct spinlock lock;
 	bool track;         /* new slabs remember who allocated and freed each object */
-	struct list caches; /* every cache: classes, the two internal ones, typed ones */
+	struct list caches; /* every cache: classes, the internal ones, typed ones */
 	uint8_t class_of[KMALLOC_SMALL_MAX / 8 +
 			 1]; /* index into classes, for bytes / 8 rounded up */
 	struct kmem_cache classes[KMALLOC_CLASSES];
-	struct kmem_cache headers;        /* the cache of slab headers */
-	struct kmem_cache cache_cache;    /* the cache of struct kmem_cache */
-	uint64_t slab_pages_held;         /* pages of all slabs */
-	uint64_t track_pages_held;        /* and of their records of callers */
-	uint64_t large_live, large_pages; /* runs of pages handed out */
+	struct kmem_cache headers[KHEAP_HEADERS]; /* the caches of slab headers */
+	struct kmem_cache magazines[2];           /* of magazines, short and long */
+	struct kmem_cache cache_cache;            /* the cache of struct kmem_cache */
+	struct kheap_cpu first_cpu, nobody;       /* CPU 0's; one without magazines */
+	unsigned cpus;                            /* one past the highest online */
+	uint64_t cpu_pages;                       /* of struct kheap_cpu */
+	uint64_t typed_magazines[2];              /* indices of typed caches in use, a bit each */
+	uint64_t empty_pages;                     /* of slabs in `empty` lists */
+	uint64_t slab_pages_held;                 /* pages of all slabs */
+	uint64_t track_pages_held;                /* and of their records of callers */
+	uint64_t large_live, large_pages;         /* runs of pages handed out */
 	uint64_t large_allocs, large_frees, large_failures;
 	uint64_t misuses;
 };
 
 /* Make `heap` serve from `pages`; one heap a page allocator. Cannot fail; takes no memory yet. */
 void kheap_init(struct kheap *heap, struct page_allocator *pages);
+
+/*
+ * Give a CPU magazines, before it allocates. CPU 0 has them from kheap_init() on. Until
+ * then a CPU works, but takes the lock each time. 0 or -ENOMEM. Takes a page for good.
+ */
+must_check int kheap_cpu_online(struct kheap *heap, unsigned cpu);
+
+/* Put all a CPU's magazines hold back into the slabs. Context: that CPU, interrupts off. */
+void kheap_cpu_drain(struct kheap *heap, unsigned cpu);
 
 /*
  * `caller` is recorded where tracking is on, and named in reports. Freeing what
@@ -91,8 +123,8 @@ void kheap_free(struct kheap *heap, void *object, uintptr_t caller);
 size_t kheap_size(struct kheap *heap, const void *object);
 
 /*
- * Give back the empty slabs kept against ping-pong (at most one a cache). The
- * kernel calls it when idle; kmalloc itself before it fails. Returns pages given back.
+ * Empty this CPU's magazines and give back all empty slabs. The kernel calls it
+ * when idle; kmalloc itself before it fails. Returns pages given back.
  */
 uint64_t kheap_trim(struct kheap *heap);
 
@@ -142,8 +174,10 @@ bool kheap_cache_stats(struct kheap *heap, size_t i, struct kmem_cache_stats *ou
 
 struct kheap_stats {
 	uint64_t slab_pages, header_pages,
-		large_pages;               /* what kmalloc holds of the page allocator */
-	uint64_t live_objects, live_bytes; /* bytes counted as object sizes */
+		large_pages;                   /* what kmalloc holds of the page allocator */
+	uint64_t empty_pages;                  /* of the slab pages, those without a live object */
+	uint64_t cached_objects, cached_bytes; /* in the CPUs' magazines */
+	uint64_t live_objects, live_bytes;     /* bytes counted as object sizes */
 	uint64_t large_live, large_allocs, large_frees, large_failures;
 	uint64_t misuses;
 };

@@ -103,9 +103,13 @@ static void bench_held(size_t bytes, uint64_t count)
 		live += objects[i] ? asked[i] : 0;
 	kheap_stats(&kernel_heap, &stats);
 	held = (stats.slab_pages + stats.header_pages + stats.large_pages) * PAGE_BYTES;
-	printf("live %llu bytes asked, %llu as objects, %llu held: held / live = %.3f\n",
+	printf("live %llu bytes asked, %llu as objects, %llu in magazines, %llu in empty slabs, "
+	       "%llu of headers, %llu held: held / live = %.3f\n",
 	       (unsigned long long)live, (unsigned long long)stats.live_bytes,
-	       (unsigned long long)held, (double)held / (double)live);
+	       (unsigned long long)stats.cached_bytes,
+	       (unsigned long long)(stats.empty_pages * PAGE_BYTES),
+	       (unsigned long long)(stats.header_pages * PAGE_BYTES), (unsigned long long)held,
+	       (double)held / (double)live);
 }
 
 /* The table of docs/adr/0004-kmalloc.md. */

@@ -389,12 +389,16 @@ static void test_check_finds_broken_slabs(void **state)
 	void *object = kmalloc(48);
 	struct slab *s = slab_of(&kernel_heap, object);
 	struct kmem_cache *cache = s->cache;
+	uint16_t word = s->word;
 
 	(void)state;
-	must_find(s->free--, s->free++, "a slab's free count is not its bitmap's");
-	must_find((s->bitmap[1] ^= 1ull << 63, s->free++), (s->bitmap[1] ^= 1ull << 63, s->free--),
-		  "a slot beyond the last object is free");
-	must_find(s->word = SLAB_WORDS, s->word = 0, "a slab's hint is out of range");
+	must_find(s->free--, s->free++, "a slab's free count is not that of its states");
+	must_find(*slab_state(s, 86) = SLOT_FREE, *slab_state(s, 86) = SLOT_NONE,
+		  "a slot beyond the last object is there");
+	must_find(s->word = 12, s->word = word, "a slab's hint is out of range");
+	must_find(s->word = 11, s->word = word, "a slab has a free slot before its hint");
+	must_find(*slab_state(s, 80) = 7, *slab_state(s, 80) = SLOT_FREE, "a slot has no state");
+	must_find(s->magazine++, s->magazine--, "a slab has another cache's magazines");
 	must_find(s->cache = cache + 1, s->cache = cache,
 		  "a slab is in the lists of a cache that is not its own");
 	must_find(s->base++, s->base--, "a slab is not aligned");
@@ -403,18 +407,51 @@ static void test_check_finds_broken_slabs(void **state)
 	must_find(cache->slabs++, cache->slabs--, "fewer slabs in lists than counted");
 	must_find(cache->allocs++, cache->allocs--, "live objects are not allocations less frees");
 	must_find((cache->current = NULL, list_push_back(&cache->partial, &s->link)),
-		  (list_remove(&s->link), cache->current = s), "a partial slab is not chosen");
+		  (list_remove(&s->link), cache->current = s),
+		  "a slab with free objects is not chosen");
 	must_find((cache->current = NULL, list_push_back(&cache->full, &s->link)),
 		  (list_remove(&s->link), cache->current = s), "a slab is in the wrong list");
 	must_find(list_push_back(&cache->full, &s->link), list_remove(&s->link),
 		  "the current slab is in a list");
+	must_find((cache->current = NULL, list_push_back(&cache->empty, &s->link)),
+		  (list_remove(&s->link), cache->current = s),
+		  "a slab with free objects is not chosen");
 	must_find((cache->current = NULL, list_push_back(&cache->full, &s->link), s->word = 99),
-		  (list_remove(&s->link), cache->current = s, s->word = 0),
+		  (list_remove(&s->link), cache->current = s, s->word = word),
 		  "a slab's hint is out of range");
-	must_find((s->free = 0, s->bitmap[0] = 0, s->bitmap[1] = 0),
-		  (s->free = 84, s->bitmap[0] = ~1ull, s->bitmap[1] = (1ull << 21) - 1),
-		  "the current slab is full");
 	kfree(object);
+}
+
+static void test_check_finds_broken_magazines(void **state)
+{
+	void *object = kmalloc(48), *other = kmalloc(64);
+	struct slab *s = slab_of(&kernel_heap, object);
+	struct kmem_cache *cache = s->cache;
+	struct magazine *m = kernel_heap.cpu[0]->magazines[cache->magazine];
+	uint8_t *first = (uint8_t *)m->slots[1];
+	uint64_t word = m->word;
+
+	(void)state;
+	assert_true(m->top >= 4);
+	must_find(m->cache++, m->cache--, "a magazine is not what its CPU takes it for");
+	must_find(m->top--, m->word = word, "a magazine is not what its CPU takes it for");
+	must_find(m->room = 0, m->room = (uint16_t)(2 * cache->room),
+		  "a magazine is not what its CPU takes it for");
+	must_find(*first = SLOT_LIVE, *first = SLOT_CACHED,
+		  "an object in a magazine is not cached");
+	must_find(m->slots[1]++, m->slots[1]--,
+		  "a magazine has an object with the state of another");
+	must_find(m->slots[0] ^= (uintptr_t)other, m->slots[0] ^= (uintptr_t)other,
+		  "an object is in a magazine of a cache not its own");
+	must_find(m->top = (uint16_t)(m->top - 2), m->word = word,
+		  "live objects are not allocations less frees");
+	must_find((m->top = (uint16_t)(m->top - 2), m->counted = (uint16_t)(m->counted - 2)),
+		  (m->word = word, m->counted = (uint16_t)(m->counted + 2)),
+		  "cached objects are not those in magazines");
+	must_find(kernel_heap.magazines[1].allocs++, kernel_heap.magazines[1].allocs--,
+		  "live objects are not allocations less frees");
+	kfree(object);
+	kfree(other);
 }
 
 static void test_check_finds_broken_heaps(void **state)
@@ -423,13 +460,18 @@ static void test_check_finds_broken_heaps(void **state)
 	struct slab *s = slab_of(&kernel_heap, object);
 	struct kmem_cache *cache = s->cache;
 	struct slab *home = slab_of(&kernel_heap, s);
+	struct kmem_cache *headers = home->cache;
+	void *spare;
+	uint8_t *own = slab_state(home, slab_slot_around(home, (uintptr_t)s));
 	uint64_t *home_desc = &pages.descs[physical(home) >> PAGE_SHIFT].word, word = *home_desc;
 
 	(void)state;
-	must_find(s->quick = NULL, s->quick = &kernel_heap,
+	must_find(s->inverse = 0, s->inverse = ~0ull / 48 + 1,
 		  "a slab is quick that must not be, or the reverse");
-	must_find(kernel_heap.headers.frees--, kernel_heap.headers.frees++,
+	must_find(headers->frees--, headers->frees++,
 		  "live objects are not allocations less frees");
+	must_find(kernel_heap.empty_pages++, kernel_heap.empty_pages--,
+		  "empty pages are not those of empty slabs");
 	must_find(kernel_heap.slab_pages_held++, kernel_heap.slab_pages_held--,
 		  "pages held are not those of the slabs");
 	must_find(kernel_heap.track_pages_held++, kernel_heap.track_pages_held--,
@@ -438,9 +480,9 @@ static void test_check_finds_broken_heaps(void **state)
 		  "live large objects are not allocations less frees");
 	must_find(cache->kind = KMEM_TYPED, cache->kind = KMEM_CLASS,
 		  "live caches are not those in the list");
-	must_find(home->bitmap[0] ^= 2, home->bitmap[0] ^= 2, "a slab header is free");
-	must_find((home->bitmap[0] ^= 4, home->free--, kernel_heap.headers.allocs++),
-		  (home->bitmap[0] ^= 4, home->free++, kernel_heap.headers.allocs--),
+	must_find(*own = SLOT_FREE, *own = SLOT_LIVE, "a slab header is free");
+	must_find((spare = slab_take_locked(home, 0), headers->allocs++),
+		  slab_put_locked(home, slab_slot_around(home, (uintptr_t)spare), 0),
 		  "live headers are not slabs");
 	must_find(*home_desc = 0, *home_desc = word, "a slab header is not in a header slab");
 	kfree(object);
@@ -467,6 +509,7 @@ int main(void)
 		heap_test(test_callers_are_named),
 		heap_test(test_use_after_free_harms_no_books),
 		heap_test(test_check_finds_broken_slabs),
+		heap_test(test_check_finds_broken_magazines),
 		heap_test(test_check_finds_broken_heaps),
 	};
 

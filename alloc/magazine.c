@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Magazines: free objects in the hands of one CPU, a stack a cache. This file
+ * moves objects between them and the slabs, many at a time.
+ *
+ *            fill: to 3/4                 pop: kmalloc
+ *   slabs ────────────────► ┌──────────┐ ──────────────►  callers
+ *         ◄──────────────── └──────────┘ ◄──────────────
+ *            shed: to 1/4                 push: kfree
+ *
+ * Half a magazine lies between the two limits, so no pattern of calls comes here
+ * more often than once in that many. What was put in first is shed first.
+ *
+ * Invariant, for every cache:
+ *
+ *   slots that are CACHED = sum over CPUs of the objects in its magazines
+ *   allocs = cache->allocs + sum of pops,  frees = cache->frees + sum of pushes,
+ *   where pushes + pops = operations, pushes - pops = (top - counted) / 2
+ *
+ * A CPU gets a magazine when it first comes here for the cache, and loses it
+ * when it is drained. It is a help, not a need: without the memory for one, objects
+ * go between callers and slabs one by one. The same with tracking, since who
+ * allocated an object stands in its slab.
+ *
+ * Lock: heap->lock, on the CPU whose magazine it is; others read `word` only.
+ */
+#include "kmalloc_internal.h"
+
+#include <quire/errno.h>
+
+struct magazine magazine_none;
+
+/* ---- counts ---- */
+
+struct magazine_counts magazine_counts(const struct magazine *m)
+{
+	uint64_t word = __atomic_load_n(&m->word, __ATOMIC_RELAXED);
+	uint64_t top = word & 0xffff, operations = word >> 16;
+	uint64_t more = (top - m->counted) / 2;
+
+	if (top < m->counted)
+		more = 0 - (m->counted - top) / 2;
+	return (struct magazine_counts){
+		.objects = top / 2,
+		.frees = (operations + more) / 2,
+		.allocs = (operations - more) / 2,
+	};
+}
+
+struct magazine_counts cache_counts_locked(const struct kmem_cache *cache)
+{
+	struct magazine_counts sum = {.frees = cache->frees, .allocs = cache->allocs};
+	const struct kheap *heap = cache->heap;
+
+	for (unsigned cpu = 0; cache->magazine < KHEAP_MAGAZINES && cpu < heap->cpus; cpu++) {
+		struct magazine_counts c =
+			magazine_counts(heap->cpu[cpu]->magazines[cache->magazine]);
+
+		sum.objects += c.objects;
+		sum.frees += c.frees;
+		sum.allocs += c.allocs;
+	}
+	return sum;
+}
+
+/* `top` is about to change without an operation: hand the counts to the cache first. */
+static void magazine_count_locked(struct magazine *m)
+{
+	struct magazine_counts c = magazine_counts(m);
+
+	m->cache->frees += c.frees;
+	m->cache->allocs += c.allocs;
+	m->counted = (uint16_t)(2 * c.objects);
+	__atomic_store_n(&m->word, 2 * c.objects, __ATOMIC_RELAXED);
+}
+
+static void magazine_set_top_locked(struct magazine *m, unsigned top)
+{
+	m->counted = (uint16_t)top;
+	__atomic_store_n(&m->word, (uint64_t)top, __ATOMIC_RELAXED);
+}
+
+/* ---- to and from the slabs ---- */
+
+/* Free slots of the slab into the magazine, while it is not as full as `want`. Returns its top. */
+static unsigned slab_take_many_locked(struct slab *s, struct magazine *m, unsigned top,
+				      unsigned want)
+{
+	uint64_t bytes = s->cache->object_bytes;
+	unsigned words = slab_words(s->cache), word = s->word, had = top;
+	uint64_t bits = 0;
+
+	for (; word < words; word++) {
+		for (bits = slab_free_bits(s, word); bits && top < want; bits &= bits - 1) {
+			unsigned slot = word * 8 + (unsigned)__builtin_ctzll(bits) / 8;
+			uint8_t *state = slab_state(s, slot);
+
+			slot_set(state, SLOT_CACHED);
+			m->slots[top++] = s->base + slot * bytes;
+			m->slots[top++] = (uintptr_t)state;
+		}
+		if (bits || top >= want)
+			break;
+	}
+	s->word = (uint16_t)word;
+	s->free -= (top - had) / 2;
+	return top;
+}
+
+/* `count` slots (two an object) of a magazine back to their slabs, neighbours together. */
+static void slab_put_many_locked(struct kheap *heap, const uintptr_t *slots, unsigned count,
+				 uintptr_t caller)
+{
+	struct slab *s = NULL;
+	uintptr_t first = 0;
+	uint32_t was = 0, span = 0;
+
+	for (unsigned i = 0; i < count; i += 2) {
+		uint8_t *state = (uint8_t *)slots[i + 1];
+
+		if ((uintptr_t)state - first >= span) { /* not of the same slab */
+			if (s)
+				cache_slab_refilled_locked(s, was, caller);
+			s = slab_of(heap, (void *)slots[i]);
+			first = (uintptr_t)s->states;
+			span = s->cache->slots;
+			was = s->free;
+			s->word = 0;
+		}
+		slot_set(state, SLOT_FREE);
+		s->free++;
+	}
+	if (s)
+		cache_slab_refilled_locked(s, was, caller);
+}
+
+/* Shed what lies lowest, down to `keep`. */
+static void magazine_shed_locked(struct magazine *m, unsigned keep, uintptr_t caller)
+{
+	unsigned gone;
+
+	magazine_count_locked(m);
+	if (m->counted <= keep)
+		return;
+	gone = m->counted - keep;
+	slab_put_many_locked(m->cache->heap, m->slots, gone, caller);
+	for (unsigned i = 0; i < keep; i++)
+		m->slots[i] = m->slots[gone + i];
+	magazine_set_top_locked(m, keep);
+}
+
+/* ---- magazines come and go ---- */
+
+static struct magazine **magazine_place(struct kmem_cache *cache)
+{
+	struct kheap *heap = cache->heap;
+	struct kheap_cpu *cpu = heap->cpu[port_cpu()];
+
+	if (cache->magazine >= KHEAP_MAGAZINES || cpu == &heap->nobody || heap->track)
+		return NULL;
+	return &cpu->magazines[cache->magazine];
+}
+
+static struct magazine *magazine_here_locked(struct kmem_cache *cache, uintptr_t caller)
+{
+	struct magazine **place = magazine_place(cache);
+	struct magazine *m;
+
+	if (!place)
+		return NULL;
+	if (*place != &magazine_none)
+		return *place;
+	m = cache_take_easily_locked(&cache->heap->magazines[cache->room > MAGAZINE_SHORT], caller);
+	if (!m)
+		return NULL;
+	*m = (struct magazine){.room = (uint16_t)(2 * cache->room), .cache = cache};
+	*place = m;
+	return m;
+}
+
+static void magazine_drop_locked(struct magazine **place, uintptr_t caller)
+{
+	struct magazine *m = *place;
+	struct slab *home;
+
+	if (m == &magazine_none)
+		return;
+	*place = &magazine_none;
+	magazine_shed_locked(m, 0, caller);
+	home = slab_of(m->cache->heap, m);
+	slab_put_locked(home, slab_slot_around(home, (uintptr_t)m), caller);
+}
+
+void magazine_fill_locked(struct kmem_cache *cache)
+{
+	struct magazine *m = magazine_here_locked(cache, caller_address());
+	unsigned top, want;
+	struct slab *s;
+
+	if (!m)
+		return;
+	magazine_count_locked(m);
+	top = m->counted;
+	want = m->room * 3u / 8 * 2;
+	while (top < want && (s = cache->current) && !s->track) {
+		top = slab_take_many_locked(s, m, top, want);
+		if (!s->free)
+			cache_current_full_locked(cache);
+	}
+	magazine_set_top_locked(m, top);
+}
+
+bool magazine_put_locked(struct slab *s, unsigned slot, uintptr_t caller)
+{
+	struct magazine *m = magazine_here_locked(s->cache, caller);
+	uint8_t *state = slab_state(s, slot);
+	unsigned top;
+
+	if (!m)
+		return false;
+	if (m->top >= m->room)
+		magazine_shed_locked(m, m->room / 8u * 2, caller);
+	top = m->top;
+	slot_set(state, SLOT_CACHED);
+	m->slots[top] = (uintptr_t)slab_object(s, slot);
+	m->slots[top + 1] = (uintptr_t)state;
+	s->cache->frees++;
+	m->counted = (uint16_t)(m->counted + 2);
+	__atomic_store_n(&m->word, m->word + 2, __ATOMIC_RELAXED);
+	return true;
+}
+
+void magazine_drain_cpu_locked(struct kheap *heap, struct kheap_cpu *cpu, uintptr_t caller)
+{
+	for (unsigned i = 0; cpu != &heap->nobody && i < KHEAP_MAGAZINES; i++)
+		magazine_drop_locked(&cpu->magazines[i], caller);
+}
+
+void magazine_drain_cache_locked(struct kmem_cache *cache, uintptr_t caller)
+{
+	struct kheap *heap = cache->heap;
+
+	for (unsigned cpu = 0; cache->magazine < KHEAP_MAGAZINES && cpu < heap->cpus; cpu++)
+		if (heap->cpu[cpu] != &heap->nobody)
+			magazine_drop_locked(&heap->cpu[cpu]->magazines[cache->magazine], caller);
+}
+
+/* ---- CPUs ---- */
+
+int kheap_cpu_online(struct kheap *heap, unsigned cpu)
+{
+	port_irq_t irq;
+	struct kheap_cpu *c;
+	pfn_t page;
+
+	if (cpu >= PORT_CPUS_MAX || heap->cpu[cpu] != &heap->nobody)
+		return -EINVAL;
+	page = page_alloc_for(heap->pages, 0, PAGE_ZEROED, caller_address());
+	if (pfn_is_none(page))
+		return -ENOMEM;
+	c = port_phys_to_virt(pfn_to_paddr(page));
+	for (unsigned i = 0; i < KHEAP_MAGAZINES; i++)
+		c->magazines[i] = &magazine_none;
+	irq = spin_lock(&heap->lock);
+	heap->cpu[cpu] = c;
+	heap->cpu_pages++;
+	if (heap->cpus <= cpu)
+		heap->cpus = cpu + 1;
+	spin_unlock(&heap->lock, irq);
+	return 0;
+}
+
+void kheap_cpu_drain(struct kheap *heap, unsigned cpu)
+{
+	port_irq_t irq = spin_lock(&heap->lock);
+
+	magazine_drain_cpu_locked(heap, heap->cpu[cpu], caller_address());
+	spin_unlock(&heap->lock, irq);
+}
