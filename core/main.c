@@ -111,6 +111,8 @@ void kernel_main(const struct boot_info *bi)
 		     bi->strtab_bytes);
 	apply_cmdline(bi);
 	log_info("Quire, loaded by %s firmware", boot_string(bi->firmware_vendor));
+	if (cmdline_bool("panic_early", false))
+		port_panic("asked for on the command line (panic_early=1)");
 
 	memory_init(bi); /* regions, page tables, page allocator, kmalloc */
 	serve_first_page();

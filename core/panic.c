@@ -26,6 +26,8 @@ void panic_begin(const char *heading)
 	console_force();
 	if (panic_depth > 2)
 		arch_halt(); /* not even the short form can be printed */
+	if (panic_depth == 1)
+		arch_framebuffer_panic();
 	console_printf("\n\033[91m*** %s ***\033[0m\n", heading);
 }
 

@@ -8,7 +8,9 @@
 #define LOG_TAG "screen"
 #include "fbcon_screen.h"
 #include <quire/console.h>
+#include <quire/errno.h>
 #include <quire/fbcon.h>
+#include <quire/kmalloc.h>
 #include <quire/log.h>
 
 #define LARGE_WIDTH  2560
@@ -28,18 +30,48 @@ static void fbcon_write(struct console_sink *sink, const char *text, size_t leng
 
 static struct console_sink sink = {.name = "framebuffer", .write = fbcon_write};
 
-int fbcon_init(const struct boot_framebuffer *fb, void *mapped)
+static int measure(const struct boot_framebuffer *fb, void *mapped, size_t *bytes)
 {
 	bool large = fb->width >= LARGE_WIDTH || fb->height >= LARGE_HEIGHT;
 	const uint8_t *font = large ? font_large_start : font_small_start;
 	const uint8_t *end = large ? font_large_end : font_small_end;
-	int err = screen_open(&screen, fb, mapped, font, (size_t)(end - font));
+
+	return screen_measure(&screen, fb, mapped, font, (size_t)(end - font), bytes);
+}
+
+static void start(void *memory)
+{
+	screen_start(&screen, memory);
+	sink.columns = screen.terminal.columns;
+	console_add_sink(&sink);
+}
+
+int fbcon_init(const struct boot_framebuffer *fb, void *mapped)
+{
+	size_t bytes;
+	int err = measure(fb, mapped, &bytes);
+	void *memory;
 
 	if (err)
 		return err;
-	sink.columns = screen.terminal.columns;
-	console_add_sink(&sink);
+	memory = kmalloc_array(bytes, 1);
+	if (!memory)
+		return -ENOMEM;
+	start(memory);
 	log_info("%ux%u pixels, %ux%u characters", screen.width, screen.height,
 		 screen.terminal.columns, screen.terminal.rows);
+	return 0;
+}
+
+int fbcon_init_in(const struct boot_framebuffer *fb, void *mapped, void *memory, size_t bytes)
+{
+	size_t wanted;
+	int err = measure(fb, mapped, &wanted);
+
+	if (err)
+		return err;
+	if (wanted > bytes)
+		return -ENOMEM;
+	start(memory);
 	return 0;
 }

@@ -17,7 +17,6 @@
  */
 #include "fbcon_screen.h"
 #include <quire/errno.h>
-#include <quire/kmalloc.h>
 #include <quire/string.h>
 
 #define CELL_CURSOR  0x80000000u
@@ -87,12 +86,21 @@ static void paint_background(struct screen *s)
 	}
 }
 
-int screen_open(struct screen *s, const struct boot_framebuffer *fb, void *mapped, const void *font,
-		size_t font_bytes)
+/* The pieces of the one allocation, in this order; the first is the most strictly aligned. */
+static size_t block_bytes(const struct screen *s)
 {
-	unsigned columns, rows;
-	uint32_t *cells;
-	size_t count;
+	return (size_t)RUN_CELLS * s->font.width * s->font.height * sizeof *s->block;
+}
+
+static size_t pairs_bytes(const struct screen *s)
+{
+	return (psf_pairs(&s->font) + 1) * sizeof *s->pairs; /* psf_map() looks one further */
+}
+
+int screen_measure(struct screen *s, const struct boot_framebuffer *fb, void *mapped,
+		   const void *font, size_t font_bytes, size_t *bytes)
+{
+	size_t cells;
 	int err;
 
 	*s = (struct screen){.pixels = NULL};
@@ -101,50 +109,27 @@ int screen_open(struct screen *s, const struct boot_framebuffer *fb, void *mappe
 		err = psf_parse(font, font_bytes, &s->font);
 	if (err)
 		return err;
-	columns = s->width / s->font.width;
-	rows = s->height / s->font.height;
-	count = (size_t)columns * rows;
-	if (!count)
-		return -ENODEV;
-
-	err = -ENOMEM;
-	s->pairs = kmalloc_array(psf_pairs(&s->font) + 1, sizeof *s->pairs);
-	if (!s->pairs)
-		return err;
-	cells = kmalloc_array(count, sizeof *cells);
+	cells = (size_t)(s->width / s->font.width) * (s->height / s->font.height);
 	if (!cells)
-		goto free_pairs;
-	s->shown = kmalloc_array(count, sizeof *s->shown);
-	if (!s->shown)
-		goto free_cells;
-	s->block =
-		kmalloc_array((size_t)RUN_CELLS * s->font.width * s->font.height, sizeof *s->block);
-	if (!s->block)
-		goto free_shown;
+		return -ENODEV;
+	*bytes = block_bytes(s) + pairs_bytes(s) + 2 * cells * sizeof *s->shown;
+	return 0;
+}
 
+void screen_start(struct screen *s, void *memory)
+{
+	unsigned columns = s->width / s->font.width, rows = s->height / s->font.height;
+	size_t count = (size_t)columns * rows;
+
+	s->block = memory;
+	s->pairs = (void *)((char *)memory + block_bytes(s));
+	s->shown = (void *)((char *)s->pairs + pairs_bytes(s));
 	psf_map(&s->font, s->pairs);
-	terminal_init(&s->terminal, cells, columns, rows);
+	terminal_init(&s->terminal, s->shown + count, columns, rows);
 	for (size_t i = 0; i < count; i++)
 		s->shown[i] = CELL_UNDRAWN;
 	paint_background(s);
 	screen_write(s, "", 0);
-	return 0;
-
-free_shown:
-	kfree(s->shown);
-free_cells:
-	kfree(cells);
-free_pairs:
-	kfree(s->pairs);
-	return err;
-}
-
-void screen_close(struct screen *s)
-{
-	kfree(s->block);
-	kfree(s->shown);
-	kfree(s->terminal.cells);
-	kfree(s->pairs);
 }
 
 /* Two neighbouring pixels: the unit a glyph is made of, one 8-byte move each. */

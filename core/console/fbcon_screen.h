@@ -19,10 +19,14 @@ struct screen {
 	uint32_t *block; /* the pixels of a run of cells */
 };
 
-/* 0, or as fbcon_init(); on failure nothing is left behind. */
-must_check int screen_open(struct screen *s, const struct boot_framebuffer *fb, void *mapped,
-			   const void *font, size_t font_bytes);
-void screen_close(struct screen *s);
+/*
+ * Take geometry and font; *bytes is the memory screen_start() will want. 0; -ENODEV: nothing to
+ * draw on, or not even one character fits; -EINVAL: description or font contradicts itself.
+ */
+must_check int screen_measure(struct screen *s, const struct boot_framebuffer *fb, void *mapped,
+			      const void *font, size_t font_bytes, size_t *bytes);
+/* Clear the screen. `memory` as large as screen_measure() said, 16-byte aligned; kept. */
+void screen_start(struct screen *s, void *memory);
 /* Take text, bring the pixels up to date. */
 void screen_write(struct screen *s, const char *text, size_t length);
 

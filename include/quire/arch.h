@@ -32,6 +32,10 @@ void arch_devices_init(void);    /* serial interrupts, PS/2 keyboard */
 void arch_framebuffer_init(
 	const struct boot_framebuffer *fb); /* maps it write-combining and adds the console sink */
 
+/* From a panic: where the framebuffer is not a console yet it becomes one, at the cost of the
+ * page descriptor array. A PC without a serial port would end with a black screen. */
+void arch_framebuffer_panic(void);
+
 /* ---- memory ---- */
 enum arch_map_flags {
 	ARCH_MAP_WRITE = 1,

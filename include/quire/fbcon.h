@@ -16,4 +16,9 @@
  */
 must_check int fbcon_init(const struct boot_framebuffer *fb, void *mapped);
 
+/* The same in `memory` (16-byte aligned, kept) instead of kmalloc's: for a panic before there is
+ * an allocator. -ENOMEM when that is too small. */
+must_check int fbcon_init_in(const struct boot_framebuffer *fb, void *mapped, void *memory,
+			     size_t bytes);
+
 #endif

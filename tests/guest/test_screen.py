@@ -92,3 +92,12 @@ def test_without_a_keyboard_controller(boot):
         assert_balanced(guest)
         guest.type("poweroff")
         assert guest.wait_end().clean
+
+
+def test_a_panic_before_there_is_memory_is_on_the_screen(boot, font):
+    # Without the hypervisor bit the kernel halts, as on a PC, and does not end QEMU.
+    with boot(config="cmdline=panic_early=1\n", prompt=False, serial=False,
+              cpu="qemu64,hypervisor=off") as guest:
+        shown = wait_rows(guest, font, lambda r: "The kernel has stopped" in "\n".join(r), 90)
+    assert any("*** kernel panic ***" in row for row in shown), shown
+    assert any("asked for on the command line" in row for row in shown), shown
