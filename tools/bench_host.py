@@ -50,8 +50,8 @@ def library(name):
 
 def build(folder):
     done = subprocess.run(["cmake", "--build", folder, "--target", "bench_host_objects",
-                           "bench_host_pages"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, check=False)
+                           "bench_host_pages", "bench_host_cpus"], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stdout)
 
@@ -116,8 +116,33 @@ def pages(program, say):
              rows)]
 
 
+CPUS = {
+    "page-pair": "page pair, order 0",
+    "page-pair-order-4": "page pair, order 4",
+    "page-shuffled": "10,000 pages, freed shuffled",
+    "object-pair": "kmalloc pair, 64 B",
+    "object-shuffled": "10,000 of 64 B, freed shuffled",
+}
+
+
+def cpus(program, say):
+    say("host: two CPUs")
+    found = re.findall(r"^(\S+) (\S+) (\S+)$", run([program]), re.MULTILINE)
+    figures = {name: (float(one), float(two)) for name, one, two in found}
+    rows = [[title, f"{figures[name][0]:.1f}", f"{figures[name][1]:.1f}",
+             f"{2 * figures[name][0] / figures[name][1]:.2f}", "≥ 1.9"]
+            for name, title in CPUS.items()]
+    local, remote = figures["remote"]
+    return [("Quire on two CPUs, ns an operation as each of them sees it:",
+             ["operation", "one CPU", "two CPUs", "throughput ÷ one", "target"], rows),
+            ("Batches of 1,000 of 64 B, ns to allocate and free one:",
+             ["", "freed where allocated", "freed by the other CPU", "ratio", "target"],
+             [["kmalloc", f"{local:.1f}", f"{remote:.1f}", f"{remote / local:.2f}", "≤ 2.5"]])]
+
+
 def measure(folder, quick, say):
     build(folder)
     programs = os.path.join(folder, "tests")
     return (objects(os.path.join(programs, "bench_host_objects"), quick, say)
-            + pages(os.path.join(programs, "bench_host_pages"), say))
+            + pages(os.path.join(programs, "bench_host_pages"), say)
+            + cpus(os.path.join(programs, "bench_host_cpus"), say))
