@@ -104,8 +104,12 @@ class Report:
              f"{PROMPT_RATIO_MAX:.2f}"], lines))
 
     def host(self, sections):
-        self.write("host", "\n\n".join(f"{title}\n\n{table(headings, rows)}"
-                                       for title, headings, rows in sections))
+        load, _, _ = os.getloadavg()
+        busy = (f"Measured on {os.cpu_count()} CPUs with a load average of {load:.1f}"
+                + (": this machine was busy, the times are no more than a hint."
+                   if load > os.cpu_count() + 1 else "."))
+        self.write("host", "\n\n".join([busy] + [f"{title}\n\n{table(headings, rows)}"
+                                                for title, headings, rows in sections]))
 
     def write(self, part, text):
         print(f"\n{text}\n", flush=True)

@@ -6,8 +6,8 @@
 #define LIVES  200u
 #define YIELDS 5000u
 
-static uint32_t partner;
 static volatile bool partner_stops;
+static uint64_t yield_ticks;
 
 static void nothing(void *argument)
 {
@@ -35,32 +35,36 @@ static void yield_back(void *argument)
 		thread_yield();
 }
 
-static const char *prepare_yield(const struct bench *b)
+/* The first yield lets the partner begin. */
+static void yield_timed(void *argument)
 {
-	const struct thread_options options = {.priority = thread_current()->priority};
+	uint64_t start;
+
+	(void)argument;
+	thread_yield();
+	start = port_cycles();
+	for (unsigned i = YIELDS; i; i--)
+		thread_yield();
+	yield_ticks = port_cycles() - start;
+	partner_stops = true;
+}
+
+/* Both on this CPU, equals, and alone while the shell waits. */
+static void round_yield(const struct bench *b, struct bench_round *r)
+{
+	const struct thread_options options = {.priority = THREAD_PRIORITY_SHELL};
+	uint32_t timed, partner;
 
 	(void)b;
 	partner_stops = false;
 	partner = thread_create("bench", yield_back, NULL, &options);
-	return partner ? NULL : "no memory for a thread";
-}
-
-static void finish_yield(void)
-{
-	partner_stops = true;
+	timed = partner ? thread_create("bench", yield_timed, NULL, &options) : 0;
+	if (!timed)
+		partner_stops = true;
 	if (partner && thread_join(partner, NULL))
-		port_panic("the bench's partner is gone");
-	partner = 0;
-}
-
-static void round_yield(const struct bench *b, struct bench_round *r)
-{
-	uint64_t start = port_cycles();
-
-	(void)b;
-	for (unsigned i = YIELDS; i; i--)
-		thread_yield();
-	bench_record(r, 0, port_cycles() - start, YIELDS);
+		return;
+	if (timed && !thread_join(timed, NULL))
+		bench_record(r, 0, yield_ticks, YIELDS);
 }
 
 const struct bench bench_thread[] = {
@@ -72,9 +76,7 @@ const struct bench bench_thread[] = {
 	{
 		.name = "thread-yield",
 		.what = "yield to another thread and back",
-		.prepare = prepare_yield,
 		.round = round_yield,
-		.finish = finish_yield,
 	},
 	{.name = NULL},
 };
