@@ -35,7 +35,11 @@ static size_t held_count;
 static void count_blocks(uint64_t *whole, uint64_t *possible)
 {
 	static struct page_stats stats;
+	port_irq_t irq = port_irq_save();
 
+	/* Pages in this CPU's cache are free, but in no block. */
+	page_cpu_drain(&kernel_pages, port_cpu());
+	port_irq_restore(irq);
 	page_stats(&kernel_pages, &stats);
 	*possible = (stats.free - stats.zone[PAGE_ZONE_LOW].free) / PAGEBLOCK_PAGES;
 	*whole = 0;

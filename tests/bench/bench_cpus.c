@@ -36,6 +36,7 @@ struct worker {
 	uint64_t random;
 	void (*run)(struct worker *, uint64_t count);
 	uint64_t count;
+	double taken; /* seconds */
 	pfn_t frames[MANY];
 	void *objects[MANY];
 } __attribute__((aligned(4096)));
@@ -123,11 +124,13 @@ static void become(unsigned cpu)
 static void *work(void *argument)
 {
 	struct worker *w = argument;
+	double from;
 
 	become(w->cpu);
 	pthread_barrier_wait(&together);
+	from = seconds();
 	w->run(w, w->count);
-	pthread_barrier_wait(&together);
+	w->taken = seconds() - from;
 	return NULL;
 }
 
@@ -138,21 +141,19 @@ static double measure(void (*run)(struct worker *, uint64_t), unsigned cpus)
 	double best = 1e9;
 
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		double from, taken;
+		double taken = 0;
 
-		pthread_barrier_init(&together, NULL, cpus + 1);
+		pthread_barrier_init(&together, NULL, cpus);
 		for (unsigned i = 0; i < cpus; i++) {
 			workers[i].run = run;
 			workers[i].count = COUNT;
 			if (pthread_create(&threads[i], NULL, work, &workers[i]))
 				abort();
 		}
-		pthread_barrier_wait(&together);
-		from = seconds();
-		pthread_barrier_wait(&together);
-		taken = seconds() - from;
-		for (unsigned i = 0; i < cpus; i++)
+		for (unsigned i = 0; i < cpus; i++) {
 			pthread_join(threads[i], NULL);
+			taken = workers[i].taken > taken ? workers[i].taken : taken;
+		}
 		best = taken < best ? taken : best;
 	}
 	return best * 1e9 / (double)COUNT;
@@ -247,8 +248,12 @@ static void bring_online(void)
 	host_ram_init(2 * RAM_PAGES * PAGE_BYTES);
 	host_pages_init(&pages, ram, 1);
 	kheap_init(&kernel_heap, &pages);
-	for (unsigned cpu = 0; cpu < CPUS; cpu++)
-		workers[cpu] = (struct worker){.cpu = cpu, .random = cpu + 1};
+	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
+		workers[cpu].cpu = cpu;
+		workers[cpu].random = cpu + 1;
+		if (cpu && page_cpu_online(&pages, cpu))
+			abort();
+	}
 }
 
 int main(void)
