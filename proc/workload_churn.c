@@ -9,7 +9,6 @@
  */
 #include "workload_internal.h"
 #include <quire/kmalloc.h>
-#include <quire/memory.h>
 #include <quire/thread.h>
 
 #define SLOTS     64
@@ -54,7 +53,7 @@ static bool take_object(struct slot *s, uint64_t random)
 static bool take_pages(struct slot *s, uint64_t random)
 {
 	s->order = (uint8_t)(random % (ORDER_MAX + 1));
-	s->frame = page_alloc(&kernel_pages, s->order, PAGE_ANY);
+	s->frame = page_alloc(kernel_heap.pages, s->order, PAGE_ANY);
 	if (pfn_is_none(s->frame))
 		return false;
 	s->words = port_phys_to_virt(pfn_to_paddr(s->frame));
@@ -84,7 +83,7 @@ static void give_back(struct slot *s, struct workload_info *info)
 	if (!is_intact(s))
 		workload_count(&info->errors, 1);
 	if (s->pages)
-		page_free(&kernel_pages, s->frame, s->order);
+		page_free(kernel_heap.pages, s->frame, s->order);
 	else
 		kfree(s->words);
 	s->bytes = 0;

@@ -7,7 +7,6 @@
 #include "sched_host.h"
 #include <quire/assert.h>
 #include <quire/kmalloc.h>
-#include <quire/memory.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +15,8 @@
 long host_fail_after = -1;
 struct host_live host_live;
 
-struct page_allocator kernel_pages; /* only its address is used here */
+static struct page_allocator pages; /* only its address is used here */
+struct kheap kernel_heap = {.pages = &pages};
 
 /* In front of every object; keeps malloc's alignment. */
 struct shim_object {
@@ -72,17 +72,17 @@ void kfree(void *object)
 /* First fit; the tests take few pages. */
 pfn_t page_alloc_block(struct page_allocator *pa, unsigned order, unsigned flags)
 {
-	size_t pages = (size_t)1 << order;
+	size_t count = (size_t)1 << order;
 
-	assert(pa == &kernel_pages && flags == PAGE_ANY);
+	assert(pa == &pages && flags == PAGE_ANY);
 	if (host_allocation_fails())
 		return PFN_NONE;
 	if (!host_ram)
 		host_ram_init(SHIM_FRAMES * PAGE_BYTES);
-	for (size_t first = 0; first < SHIM_FRAMES; first += pages) {
-		if (memchr(&frame_used[first], true, pages))
+	for (size_t first = 0; first < SHIM_FRAMES; first += count) {
+		if (memchr(&frame_used[first], true, count))
 			continue;
-		memset(&frame_used[first], true, pages);
+		memset(&frame_used[first], true, count);
 		host_live.blocks++;
 		return pfn(first);
 	}
@@ -91,7 +91,7 @@ pfn_t page_alloc_block(struct page_allocator *pa, unsigned order, unsigned flags
 
 void page_free_block(struct page_allocator *pa, pfn_t head, unsigned order)
 {
-	assert(pa == &kernel_pages && frame_used[head.n]);
+	assert(pa == &pages && frame_used[head.n]);
 	memset(&frame_used[head.n], false, (size_t)1 << order);
 	host_live.blocks--;
 }

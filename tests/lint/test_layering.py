@@ -22,8 +22,7 @@ PASSED_ON = {"include/quire/errno.h": "errno.h", "include/quire/string.h": "stri
 BASIC = {"assert.h", "compiler.h", "errno.h", "list.h", "string.h", "types.h"}
 REGIONS = {"desc_plan.h", "memmap.h", "region.h"}
 ALLOC = BASIC | REGIONS | {"kmalloc.h", "page.h", "port.h", "spinlock.h", "boot_pool.h"}
-# memory.h: a demo workload churns the kernel's own pages.
-PROC = ALLOC | {"thread.h", "message_queue.h", "workload.h", "memory.h"}
+PROC = ALLOC | {"thread.h", "message_queue.h", "workload.h"}
 EFI = BASIC | REGIONS | {"arch.h", "boot_info.h", "utf8.h"}
 
 CPU_WORDS = re.compile(
