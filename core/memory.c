@@ -412,8 +412,3 @@ const char *memory_reserved_for(pfn_t frame)
 			return owners[i].name;
 	return NULL;
 }
-
-const struct desc_plan *memory_plan(void)
-{
-	return &memory.plan;
-}

@@ -250,22 +250,6 @@ unsigned console_columns(void)
 	return columns;
 }
 
-bool console_sink_name(size_t i, const char **name)
-{
-	port_irq_t irq = lock_console();
-	bool found = false;
-
-	list_for_each (node, &sinks) {
-		if (i-- == 0) {
-			*name = list_entry(node, struct console_sink, link)->name;
-			found = true;
-			break;
-		}
-	}
-	unlock_console(irq);
-	return found;
-}
-
 void console_force(void)
 {
 	bool again = __atomic_exchange_n(&console_forced, true, __ATOMIC_RELAXED);

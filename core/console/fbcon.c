@@ -28,7 +28,7 @@ static void fbcon_write(struct console_sink *sink, const char *text, size_t leng
 	screen_write(&screen, text, length);
 }
 
-static struct console_sink sink = {.name = "framebuffer", .write = fbcon_write};
+static struct console_sink sink = {.write = fbcon_write};
 
 static int measure(const struct boot_framebuffer *fb, void *mapped, size_t *bytes)
 {

@@ -128,15 +128,6 @@ void json_uint(struct json *j, const char *key, uint64_t value)
 	put(j, text);
 }
 
-void json_int(struct json *j, const char *key, int64_t value)
-{
-	char text[24];
-
-	format_buffer(text, sizeof text, "%lld", (long long)value);
-	lead_in(j, key);
-	put(j, text);
-}
-
 void json_hex(struct json *j, const char *key, uint64_t value)
 {
 	char text[24];

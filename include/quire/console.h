@@ -17,7 +17,6 @@
 /* An output device. write() gets UTF-8 with \n line ends and the few ANSI sequences of
  * console_write(). */
 struct console_sink {
-	const char *name;
 	unsigned columns; /* of its screen; 0 where nobody knows, taken as 80 */
 	void (*write)(struct console_sink *sink, const char *text, size_t length);
 	struct list link;
@@ -58,9 +57,6 @@ void console_log_changed(void);
  * the log's). Called a second time from inside a sink, it gives that sink up.
  */
 void console_force(void);
-
-/* Every sink's name, the latest added first (the order they are written in); false past the end. */
-bool console_sink_name(size_t i, const char **name);
 
 /* Keys: Unicode code points, control characters as in ASCII, and these. */
 enum key {

@@ -28,7 +28,6 @@ void json_object_end(struct json *j);
 void json_array(struct json *j, const char *key);
 void json_array_end(struct json *j);
 void json_uint(struct json *j, const char *key, uint64_t value);
-void json_int(struct json *j, const char *key, int64_t value);
 void json_hex(struct json *j, const char *key,
 	      uint64_t value); /* "0x1f" as a string: JSON numbers lose bits */
 void json_bool(struct json *j, const char *key, bool value);

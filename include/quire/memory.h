@@ -57,7 +57,5 @@ bool memory_firmware_entry(size_t i, struct boot_mem_desc *out);
 const struct region *memory_regions(size_t *count);
 /* "kernel image", "descriptor array", ... for a frame of a KERNEL or METADATA region; else NULL. */
 const char *memory_reserved_for(pfn_t frame);
-/* The plan the descriptor array follows. */
-const struct desc_plan *memory_plan(void);
 
 #endif

@@ -21,10 +21,4 @@ char *symbol_format(char buffer[static 64], uintptr_t address);
  */
 char *symbol_format_return(char buffer[static 64], uintptr_t address);
 
-/* A kernel text address from the low 32 bits that descriptors store. */
-static inline uintptr_t symbol_from_low32(uint32_t low)
-{
-	return low ? (uintptr_t)(int64_t)(int32_t)low : 0;
-}
-
 #endif

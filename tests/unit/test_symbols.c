@@ -66,19 +66,11 @@ static void absent_and_malformed_tables_find_nothing(void **state)
 	assert_null(symbol_find(0x1000, NULL));
 }
 
-static void low_32_bits_come_back_as_kernel_addresses(void **state)
-{
-	(void)state;
-	assert_int_equal(symbol_from_low32(0x80001234u), 0xffffffff80001234u);
-	assert_int_equal(symbol_from_low32(0), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_innermost_sized_symbol_wins),
 		cmocka_unit_test(absent_and_malformed_tables_find_nothing),
-		cmocka_unit_test(low_32_bits_come_back_as_kernel_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,7 +89,7 @@ static void serial_write(struct console_sink *to, const char *text, size_t lengt
 	}
 }
 
-static struct console_sink sink = {.name = "serial", .write = serial_write};
+static struct console_sink sink = {.write = serial_write};
 
 static bool keeps_scratch(uint8_t value)
 {
