@@ -19,18 +19,21 @@
 #define STACK_WINDOW_BASE 0xfffff00000000000ull /* stacks, devices; guard pages between */
 #define KERNEL_BASE       0xffffffff80000000ull
 
-/* ---- boot, in this order ---- */
-void arch_early_init(const struct boot_info *bi); /* CPU features, GDT, IDT, TSS, IST stacks; serial
-						     port as first console */
+/* ---- boot, in this order; one CPU, interrupts off ---- */
+/* CPU features, GDT, IDT, TSS, IST stacks; a serial port as the first console. Keeps `bi`. */
+void arch_early_init(const struct boot_info *bi);
 /* Own tables from boot_alloc(), W^X; switches to them. `ram` is to be mapped, whatever its kind;
  * what of `regions` the page allocator may get needs page tables for its descriptors. */
 void arch_paging_init(const struct boot_info *bi, const struct region *ram, size_t ram_count,
 		      const struct region *regions, size_t region_count);
-void arch_time_init(void);       /* TSC rate */
-void arch_interrupts_init(void); /* PIC masked, APIC, IOAPIC, timer tick (calls sched_tick) */
-void arch_devices_init(void);    /* serial interrupts, PS/2 keyboard */
-void arch_framebuffer_init(
-	const struct boot_framebuffer *fb); /* maps it write-combining and adds the console sink */
+/* Maps it write-combining and adds the console sink. Needs kmalloc. */
+void arch_framebuffer_init(const struct boot_framebuffer *fb);
+/* The TSC's rate. Panics where nothing tells it. */
+void arch_time_init(void);
+/* PICs masked, APIC, I/O APICs, timer tick (calls sched_tick()). After sched_init(). */
+void arch_interrupts_init(void);
+/* Serial interrupts, PS/2 keyboard. */
+void arch_devices_init(void);
 
 /* From a panic: where the framebuffer is not a console yet it becomes one, at the cost of the
  * page descriptor array. A PC without a serial port would end with a black screen. */

@@ -9,16 +9,16 @@
  * The inline part, found on the including target's include path, defines as
  * static inline:
  *
- *   typedef ... port_irq_t;
- *   port_irq_t port_irq_save(void);        interrupts off; returns the old state
- *   void port_irq_restore(port_irq_t);     back to that state
- *   bool port_irq_enabled(void);
- *   unsigned port_cpu(void);               this CPU, 0..PORT_CPUS_MAX-1; stable while interrupts
- * are off void port_relax(void);                 inside spin loops void
- * *port_phys_to_virt(paddr_t);      where the kernel sees that RAM; valid for every described page
- *   paddr_t port_virt_to_phys(const void *);  the inverse; garbage in, garbage out: callers check
- * the frame uint64_t port_cycles(void);            a cheap monotonic counter (TSC); for statistics
- * only #define PORT_CPUS_MAX
+ *   port_irq_t              the type of the next two's state
+ *   port_irq_save()         interrupts off on this CPU; returns the old state
+ *   port_irq_restore(s)     back to that state
+ *   port_irq_enabled()      are they on?
+ *   port_cpu()              this CPU, 0 ... PORT_CPUS_MAX - 1; stable while interrupts are off
+ *   port_relax()            inside spin loops
+ *   port_phys_to_virt(p)    where the kernel sees that RAM; valid for every described page
+ *   port_virt_to_phys(v)    the inverse; garbage in, garbage out: callers check the frame
+ *   port_cycles()           a cheap monotonic counter (TSC); for statistics only
+ *   PORT_CPUS_MAX           a constant
  */
 #ifndef QUIRE_PORT_H
 #define QUIRE_PORT_H

@@ -14,8 +14,8 @@
 
 enum lock_rank {
 	LOCK_RANK_SCHED = 10, /* run queues, wait queues, sleepers */
-	LOCK_RANK_MESSAGES =
-		15,            /* a message queue; wait conditions take it under the scheduler's */
+	/* A message queue; wait conditions take it under the scheduler's. */
+	LOCK_RANK_MESSAGES = 15,
 	LOCK_RANK_STACKS = 20, /* kernel stack slots and page tables */
 	LOCK_RANK_KMALLOC = 30,
 	LOCK_RANK_PAGES = 40,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Time since the kernel's first instruction. Before arch_time_init() it is the raw counter's guess
- * or 0. */
+/*
+ * Time since the kernel's first instruction. Before arch_time_init() by the loader's estimate of
+ * the counter's rate; 0 where it had none. Any context.
+ */
 #ifndef QUIRE_TIME_H
 #define QUIRE_TIME_H
 
@@ -10,8 +12,8 @@
 uint64_t time_ns(void);
 uint64_t time_cycles(void);    /* TSC now */
 uint64_t time_cycles_hz(void); /* 0 before calibration */
-const char *
-time_source(void); /* what the rate was calibrated against: "CPUID 15h", "PM timer", ... */
+/* What the rate was calibrated against: "CPUID 15h", "ACPI PM timer", ... */
+const char *time_source(void);
 void time_delay_ns(uint64_t ns); /* busy wait */
 
 /* Milestones of the boot, in order, for `time`. The name must be static. */
