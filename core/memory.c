@@ -153,12 +153,25 @@ static void gather_range(struct input_list *list, const struct boot_range *range
 	add_input(list, range->base, range->pages, kind);
 }
 
+/*
+ * The framebuffer is mostly in no entry, sometimes in reserved RAM; firmware that lists it as boot
+ * services' memory would have us draw over what we hand out.
+ */
+static void gather_framebuffer(struct input_list *list)
+{
+	const struct boot_framebuffer *fb = &memory.info->framebuffer;
+
+	if (fb->format != BOOT_PIXELS_NONE)
+		add_input(list, fb->base, bytes_to_pages(fb->bytes), REGION_MMIO);
+}
+
 static void build_regions(struct input_list *list, const struct boot_range *pool_used)
 {
 	const struct boot_info *bi = memory.info;
 
 	list->count = 0;
 	gather_firmware_map(list);
+	gather_framebuffer(list);
 	gather_range(list, &bi->kernel, REGION_KERNEL);
 	gather_range(list, &bi->info, REGION_KERNEL);
 	gather_range(list, &bi->descriptors, REGION_METADATA);
@@ -217,9 +230,9 @@ void memory_init(const struct boot_info *bi)
 	pool.next = paddr(bi->pool.base);
 	pool.end = paddr(bi->pool.base + bi->pool.pages * PAGE_BYTES);
 
-	/* An entry gives at most four inputs (itself and three withheld pieces); four more are
-	 * ours. */
-	list.capacity = 4 * memory.map_entries + 4;
+	/* An entry gives at most four inputs (itself and three withheld pieces); four ranges are
+	 * ours, and the framebuffer. */
+	list.capacity = 4 * memory.map_entries + 5;
 	memory.capacity = 2 * list.capacity + 1;
 	list.entries = boot_alloc_or_panic(list.capacity * sizeof *list.entries, "region inputs");
 	memory.regions =

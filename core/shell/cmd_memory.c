@@ -21,6 +21,8 @@ static const char *piece_reason(const struct boot_mem_desc *d, const struct regi
 		return memmap_reason(d->type);
 	if (r->start.n == 0 && r->kind == REGION_RESERVED)
 		return "page 0 is never handed out";
+	if (r->kind == REGION_MMIO)
+		return "a device: an entry of its own, or the framebuffer";
 	return "another entry overlaps";
 }
 
