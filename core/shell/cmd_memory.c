@@ -89,6 +89,7 @@ static int run_memmap(int argc, char **argv)
 	uint64_t kinds[REGION_KINDS] = {0};
 	size_t count, entries = 0;
 	const struct region *regions = memory_regions(&count);
+	const char *between = ":";
 	char size[12];
 
 	if (shell_no_more(argc, argv))
@@ -108,12 +109,14 @@ static int run_memmap(int argc, char **argv)
 				     piece.why);
 	for (size_t i = 0; i < count; i++)
 		kinds[regions[i].kind] += regions[i].pages;
-	shell_printf("\n%zu firmware entries became %zu regions:", entries, count);
-	for (unsigned k = 0; k < REGION_KINDS; k++)
-		if (kinds[k])
-			shell_printf(" %s %s%s", format_bytes(size, kinds[k] * PAGE_BYTES),
-				     region_kind_name((enum region_kind)k),
-				     k + 1 < REGION_KINDS ? "," : "");
+	shell_printf("\n%zu firmware entries became %zu regions", entries, count);
+	for (unsigned k = 0; k < REGION_KINDS; k++) {
+		if (!kinds[k])
+			continue;
+		shell_printf("%s %s %s", between, format_bytes(size, kinds[k] * PAGE_BYTES),
+			     region_kind_name((enum region_kind)k));
+		between = ",";
+	}
 	shell_printf("\n");
 	return 0;
 }
