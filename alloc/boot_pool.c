@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * An upper bound of what the kernel takes from the boot pool, so that the
  * loader can reserve it while the firmware still can.

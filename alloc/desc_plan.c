@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * How large the page descriptor array is, which pageblocks it describes, and
  * where it goes.

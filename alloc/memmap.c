@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The one table that says what a firmware memory type means to Quire: its
  * name, the kind of region it makes, whether there is RAM behind it, and the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Taking and giving frames: bitmaps, classes and the lists of the zones.
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The validator: recounts everything from the bitmaps and descriptors up, and
  * compares with what the allocator believes.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Per-CPU caches: filling them, draining them, and what they cannot serve.
  *

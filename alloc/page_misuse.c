@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * What is wrong with a free, and what is known about any one frame. All of it
  * is worked out from descriptors and bitmaps when asked; the ways in and out

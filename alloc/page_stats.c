@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Figures for people: zones, free blocks by order, pageblocks by fullness.
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * A firmware map in normal form: sorted, disjoint, maximal regions.
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Parser of memory map files. Strict: whatever is not clearly a descriptor is
  * an error with its line number, for a plan made from half a map is worse

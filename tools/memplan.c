@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * memplan: what Quire would do with a machine's firmware map, on a host.
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Quire's allocators on one and on two CPUs (threads) of a host.
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Small objects on a host: Quire's kmalloc against whatever malloc() is (LD_PRELOAD changes it).
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * libFuzzer: any text is either a map or an error with a sentence; a map's
  * entries, written out again, parse to the same entries.

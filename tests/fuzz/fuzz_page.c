@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * libFuzzer: bytes are calls. Whatever order they come in, right or wrong, the
  * allocator's books must balance after every one of the last and at the end,

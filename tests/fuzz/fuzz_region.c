@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * libFuzzer: any bytes are a firmware map, 6 or 17 bytes an entry. What comes
  * out is checked against the frame by frame oracle at every frame where

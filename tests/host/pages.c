@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * A page allocator over pretend RAM. The descriptor array is one sparse
  * mapping, so backing a piece of it is nothing to do; what the allocator asked

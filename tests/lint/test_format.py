@@ -53,7 +53,8 @@ def size_problems(path, text):
 
 def text_problems(path, text):
     found = []
-    if not re.match(r"(#!.*\n)?.*SPDX-License-Identifier: MIT", text):
+    comment = r"(#!.*\n)?# {}\n" if path.endswith(".py") else r"/\* {} \*/\n"
+    if not re.match(comment.format("SPDX-License-Identifier: MIT"), text):
         found.append(f"{path}: no SPDX line at the top")
     if not text.endswith("\n") or text.endswith("\n\n"):
         found.append(f"{path}: must end in exactly one newline")
@@ -92,5 +93,6 @@ def test_planted_problems_are_found():
     assert size_problems("x.c", "int a; \n")
     good = "/* SPDX-License-Identifier: MIT */\nint a;\n"
     assert not text_problems("x.c", good)
-    for bad in (good[3:9], good + "/* TODO */\n", good + "\n", good.rstrip()):
+    assert not text_problems("x.py", "#!/bin/x\n# SPDX-License-Identifier: MIT\n")
+    for bad in (good[3:9], "//" + good[2:], good + "/* TODO */\n", good + "\n", good.rstrip()):
         assert text_problems("x.c", bad)

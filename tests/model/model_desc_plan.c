@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * From random firmware maps through region_build() to the descriptor plan,
  * against an oracle that counts the pages of every pageblock one by one and

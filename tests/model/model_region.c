@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Random firmware maps, more than a million entries of them, against the frame
  * by frame oracle; the validator after every build. Each map is also built

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The descriptor plan: its sizes by hand on small maps, and its promises on
  * every real map of tests/data/memmaps (the directory is the argument).

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* The table of firmware memory types, row by row. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* The page allocator: blocks of every order, zones, exhaustion, runs, bulk. */
 #include "page_fixture.h"
 

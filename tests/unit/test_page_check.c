@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The validator itself: it must notice every single thing that can be out of
  * step. Each case breaks one figure behind the allocator's back, expects the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* Building the books: sparse and huge maps, ragged regions, failure of every allocation. */
 #include "page_fixture.h"
 

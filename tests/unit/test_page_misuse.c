@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* Every wrong way to free or share pages is refused, named, counted, and changes nothing. */
 #include "page_fixture.h"
 

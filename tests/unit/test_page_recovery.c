@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Do large blocks come back? Fill 1 GiB page by page, free at random down to
  * a share of it, then churn: free 1,024 pages at random, allocate as many

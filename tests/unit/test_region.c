@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Regions, case by case. Most cases are pictures: a column is a page frame, a
  * letter the kind that covers it, each row of the input one or more firmware
