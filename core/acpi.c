@@ -82,14 +82,32 @@ static void madt_override(struct table e, struct acpi_platform *out)
 	};
 }
 
+/*
+ * Only "enabled" counts: "online capable" is a promise about CPUs that may be plugged in. Some
+ * tables list a CPU as local APIC and again as x2APIC.
+ */
+static void madt_cpu(uint64_t id, uint64_t flags, struct acpi_platform *out)
+{
+	if (!(flags & 1))
+		return;
+	for (unsigned i = 0; i < out->cpus && i < ACPI_CPUS_MAX; i++)
+		if (out->cpu_ids[i] == id)
+			return;
+	if (out->cpus < ACPI_CPUS_MAX)
+		out->cpu_ids[out->cpus] = (uint32_t)id;
+	out->cpus++;
+}
+
 static void madt_entry(struct table e, struct acpi_platform *out)
 {
 	switch (field(e, 0, 1)) {
-	case 0: /* local APIC: flags bit 0 = enabled */
-		out->cpus += e.bytes >= 8 && (field(e, 4, 4) & 1);
+	case 0: /* local APIC */
+		if (e.bytes >= 8)
+			madt_cpu(field(e, 3, 1), field(e, 4, 4), out);
 		break;
 	case 9: /* local x2APIC */
-		out->cpus += e.bytes >= 16 && (field(e, 8, 4) & 1);
+		if (e.bytes >= 16)
+			madt_cpu(field(e, 4, 4), field(e, 8, 4), out);
 		break;
 	case 1:
 		madt_ioapic(e, out);

@@ -14,6 +14,7 @@
 #include <quire/types.h>
 
 #define ACPI_IOAPICS_MAX 16
+#define ACPI_CPUS_MAX    256
 #define ACPI_ISA_IRQS    16
 
 enum acpi_space {
@@ -45,7 +46,8 @@ struct acpi_platform {
 	/* MADT */
 	bool madt;
 	paddr_t local_apic;
-	unsigned cpus; /* enabled ones */
+	unsigned cpus;                   /* enabled ones, also those past the end of cpu_ids */
+	uint32_t cpu_ids[ACPI_CPUS_MAX]; /* their APIC ids, each once, in the table's order */
 	bool nmi_on_lint[2];
 	unsigned ioapic_count;
 	struct acpi_ioapic ioapics[ACPI_IOAPICS_MAX];
