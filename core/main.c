@@ -126,6 +126,8 @@ void kernel_main(const struct boot_info *bi)
 	arch_interrupts_init();
 	arch_devices_init();
 	time_mark("devices ready");
+	smp_init();
+	time_mark("CPUs online");
 
 	start_shell(bi);
 	thread_exit(0); /* the idle thread takes over */

@@ -28,7 +28,8 @@
 #include <quire/thread.h>
 #include <quire/time.h>
 
-#define TRIM_PERIOD_NS 1000000000ull
+#define TRIM_PERIOD_NS  1000000000ull
+#define DRAIN_PERIOD_NS 100000000ull
 
 struct page_allocator kernel_pages;
 struct kheap kernel_heap;
@@ -346,14 +347,35 @@ const char *memory_check(void)
 	return NULL;
 }
 
-void memory_settle(void)
+/* What this CPU keeps for itself: objects, then pages. */
+static void drain_own_caches(void)
 {
-	port_irq_t irq;
+	port_irq_t irq = port_irq_save();
 
-	(void)kheap_trim(&kernel_heap);
-	irq = port_irq_save();
+	kheap_cpu_drain(&kernel_heap, port_cpu());
 	page_cpu_drain(&kernel_pages, port_cpu());
 	port_irq_restore(irq);
+}
+
+static void settle_here(void)
+{
+	(void)kheap_trim(&kernel_heap);
+	drain_own_caches();
+}
+
+/* Caches are drained on their own CPU, so go to each. */
+void memory_settle(void)
+{
+	const struct thread *t = thread_current();
+	unsigned home = t && t->pinned ? t->cpu + 1 : 0;
+
+	for (unsigned cpu = 0; cpu < port_cpus() && port_cpus() > 1; cpu++) {
+		thread_pin(cpu + 1);
+		drain_own_caches();
+	}
+	if (port_cpus() > 1)
+		thread_pin(home);
+	settle_here();
 }
 
 /* Objects allocated and freed so far: unchanged, nobody has used kmalloc in between. */
@@ -367,6 +389,20 @@ static uint64_t kmalloc_activity(void)
 	return sum;
 }
 
+/* Each idle CPU, for itself; before it has idled so long that its tick ends. */
+static void drain_when_due(uint64_t now)
+{
+	static uint64_t next_ns[PORT_CPUS_MAX];
+	port_irq_t irq = port_irq_save();
+	uint64_t *next = &next_ns[port_cpu()];
+
+	if (now >= *next) {
+		*next = now + DRAIN_PERIOD_NS;
+		drain_own_caches();
+	}
+	port_irq_restore(irq);
+}
+
 /*
  * The idle thread's housekeeping: slabs kept against ping-pong go back when
  * kmalloc has been left alone for a while. Not at once: a second free of an
@@ -375,20 +411,17 @@ static uint64_t kmalloc_activity(void)
 void port_idle_work(void)
 {
 	static uint64_t next_ns, activity;
-	uint64_t now = time_ns();
-	uint64_t before = activity;
+	uint64_t now = time_ns(), due = __atomic_load_n(&next_ns, __ATOMIC_RELAXED), before;
 
-	if (now < next_ns)
+	drain_when_due(now);
+	/* Whichever idle CPU comes first does it, for all. */
+	if (now < due || !__atomic_compare_exchange_n(&next_ns, &due, now + TRIM_PERIOD_NS, false,
+						      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return;
-	next_ns = now + TRIM_PERIOD_NS;
+	before = activity;
 	activity = kmalloc_activity();
 	if (activity == before)
-		memory_settle();
-}
-
-/* One CPU so far. */
-void port_cpus_sync(void)
-{
+		settle_here();
 }
 
 bool memory_firmware_entry(size_t i, struct boot_mem_desc *out)

@@ -16,12 +16,26 @@
 #define LOG_TAIL_LINES   8
 #define DEBUG_EXIT_PANIC 0x2a /* QEMU ends with 2 * 0x2a + 1 = 85 */
 
-/* How deep in panics this CPU is: 1 the first, 2 a failure while printing it. */
+/* How deep in panics that CPU is: 1 the first, 2 a failure while printing it. */
 static unsigned panic_depth;
+static unsigned owner_plus_one; /* atomic; the CPU that panicked first */
+
+void panic_claim(void)
+{
+	unsigned nobody = 0, me;
+
+	(void)port_irq_save();
+	me = port_cpu() + 1;
+	if (__atomic_compare_exchange_n(&owner_plus_one, &nobody, me, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
+		arch_stop_others();
+	else if (nobody != me)
+		arch_halt(); /* one report at a time; this CPU is to stop anyway */
+}
 
 void panic_begin(const char *heading)
 {
-	(void)port_irq_save();
+	panic_claim();
 	panic_depth++;
 	console_force();
 	if (panic_depth > 2)
@@ -65,8 +79,10 @@ noreturn_fn void panic_end(uintptr_t frame)
 	struct thread *current = thread_current();
 
 	if (panic_depth == 1) {
+		console_printf("CPU %u", port_cpu());
 		if (current)
-			console_printf("thread %u (%s)\n", current->id, current->name);
+			console_printf(", thread %u (%s)", current->id, current->name);
+		console_printf("\n");
 		arch_backtrace(frame);
 		print_memory_state();
 		print_log_tail();

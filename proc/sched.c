@@ -16,6 +16,9 @@
  * Because the lock is held until B runs on its own stack, whoever takes the
  * lock and finds A dead knows that A has left its stack for good.
  *
+ * It also makes many CPUs safe: a thread is on a run queue, where another CPU may take it, only
+ * while somebody holds the lock, or when it has been switched away from.
+ *
  * Invariant: on a CPU that runs threads there is exactly one RUNNING thread, current, and it is on
  * no list; the idle thread is READY or RUNNING, so the run queue of a CPU whose current thread
  * blocks is never empty.
@@ -43,40 +46,64 @@ uint64_t deadline_after(uint64_t ns)
 static void charge_locked(struct cpu_sched *cpu, uint64_t now)
 {
 	struct thread *t = cpu->current;
-	uint64_t ran = now - t->switched_in_ns;
+	/* Clocks of two CPUs may differ a little. */
+	uint64_t ran = now > t->switched_in_ns ? now - t->switched_in_ns : 0;
 
 	t->run_ns += ran;
 	t->slice_left_ns -= ran < t->slice_left_ns ? ran : t->slice_left_ns;
 	t->switched_in_ns = now;
 }
 
+/* From the run queue, where the idle thread is at least; before that, from another's. */
+static struct thread *take_next_locked(struct cpu_sched *cpu)
+{
+	struct thread *next = NULL;
+
+	if (run_queue_best(&cpu->ready) == THREAD_PRIORITY_IDLE && sched.cpu_count > 1)
+		next = steal_locked(cpu);
+	if (!next)
+		next = run_queue_take(&cpu->ready);
+	assert(next);
+	note_idle_locked(cpu, next == cpu->idle);
+	return next;
+}
+
 void schedule_locked(void)
 {
 	struct cpu_sched *cpu = this_cpu();
 	struct thread *previous = cpu->current;
-	struct thread *next = run_queue_take(&cpu->ready);
+	struct thread *next = take_next_locked(cpu);
 	uint64_t now = port_now_ns();
 
-	assert(next); /* the idle thread at least */
-	cpu->need_resched = false;
+	__atomic_store_n(&cpu->need_resched, false, __ATOMIC_RELAXED);
 	charge_locked(cpu, now);
 	next->state = THREAD_RUNNING;
 	if (next == previous)
 		return;
 	next->switched_in_ns = now;
 	next->switches++;
-	sched.switches++;
+	cpu->switches++;
 	cpu->current = next;
+	if (previous == cpu->idle)
+		port_idle_end();
 	port_context_switch(&previous->context, next->context);
+}
+
+static void note_next_wake_locked(void)
+{
+	uint64_t next = sched.sleepers.root ? sched.sleepers.root->wake_ns : WAKE_NEVER;
+
+	__atomic_store_n(&sched.next_wake_ns, next, __ATOMIC_RELAXED);
 }
 
 void make_ready_locked(struct thread *t)
 {
-	struct cpu_sched *cpu = cpu_of(t);
+	struct cpu_sched *cpu = choose_cpu_locked(t);
 
 	if (t->in_sleep_heap) {
 		sleep_queue_remove(&sched.sleepers, &t->sleep);
 		t->in_sleep_heap = false;
+		note_next_wake_locked();
 	}
 	if (t->state == THREAD_WAITING) {
 		list_remove(&t->link);
@@ -84,9 +111,12 @@ void make_ready_locked(struct thread *t)
 	}
 	t->state = THREAD_READY;
 	t->slice_left_ns = THREAD_SLICE_NS;
+	t->cpu = cpu->index;
 	run_queue_add_back(&cpu->ready, t);
-	if (t->priority < cpu->current->priority)
-		cpu->need_resched = true;
+	if (t->priority < cpu->current->priority) {
+		note_idle_locked(cpu, false);
+		request_switch_locked(cpu);
+	}
 }
 
 void set_alarm_locked(struct thread *t, uint64_t wake_ns)
@@ -94,6 +124,7 @@ void set_alarm_locked(struct thread *t, uint64_t wake_ns)
 	t->sleep.wake_ns = wake_ns;
 	t->in_sleep_heap = true;
 	sleep_queue_add(&sched.sleepers, &t->sleep);
+	note_next_wake_locked();
 }
 
 /* ---- preemption ---- */
@@ -102,6 +133,7 @@ void set_alarm_locked(struct thread *t, uint64_t wake_ns)
 static void preempt_locked(struct cpu_sched *cpu)
 {
 	struct thread *t = cpu->current;
+	struct cpu_sched *idle;
 
 	t->state = THREAD_READY;
 	if (t->slice_left_ns) {
@@ -110,8 +142,12 @@ static void preempt_locked(struct cpu_sched *cpu)
 		t->slice_left_ns = THREAD_SLICE_NS;
 		run_queue_add_back(&cpu->ready, t);
 	}
-	if (run_queue_first(&cpu->ready) != t)
+	if (run_queue_first(&cpu->ready) != t) {
 		sched.preemptions++;
+		idle = t->pinned ? NULL : idle_cpu_locked();
+		if (idle)
+			request_switch_locked(idle);
+	}
 	schedule_locked();
 }
 
@@ -120,7 +156,7 @@ void sched_preempt(void)
 	struct cpu_sched *cpu = this_cpu();
 	port_irq_t irq;
 
-	if (!cpu || !cpu->need_resched)
+	if (!cpu || !__atomic_load_n(&cpu->need_resched, __ATOMIC_RELAXED))
 		return;
 	irq = sched_lock();
 	preempt_locked(cpu);
@@ -136,6 +172,28 @@ void sched_unlock(port_irq_t irq)
 	irq = port_irq_save();
 	sched_preempt();
 	port_irq_restore(irq);
+}
+
+/* The lock is held until this CPU has left the thread's stack: the other cannot be too early. */
+void thread_pin(unsigned cpu_plus_one)
+{
+	port_irq_t irq = sched_lock();
+	struct thread *t = current_locked();
+	struct cpu_sched *to;
+
+	assert(cpu_plus_one <= sched.cpu_count);
+	t->pinned = cpu_plus_one != 0;
+	if (t->pinned && t->cpu != cpu_plus_one - 1) {
+		to = sched.cpus[cpu_plus_one - 1];
+		t->state = THREAD_READY;
+		t->cpu = to->index;
+		run_queue_add_front(&to->ready, t);
+		note_idle_locked(to, false);
+		if (t->priority < to->current->priority)
+			request_switch_locked(to);
+		schedule_locked();
+	}
+	sched_unlock(irq);
 }
 
 void thread_yield(void)
@@ -175,17 +233,31 @@ static void end_slice_locked(struct cpu_sched *cpu)
 		t->slice_left_ns = THREAD_SLICE_NS;
 }
 
+/*
+ * Most ticks find nothing to do, and many CPUs tick: look before taking the lock. What is read of
+ * the current thread changes on this CPU only; an alarm missed by a hair is the next tick's.
+ */
+static bool tick_is_idle(const struct cpu_sched *cpu, uint64_t now)
+{
+	const struct thread *t = cpu->current;
+
+	if (now >= __atomic_load_n(&sched.next_wake_ns, __ATOMIC_RELAXED))
+		return false;
+	return t == cpu->idle || now < t->switched_in_ns + t->slice_left_ns;
+}
+
 void sched_tick(void)
 {
 	struct cpu_sched *cpu = this_cpu();
+	uint64_t now = port_now_ns();
 	port_irq_t irq;
-	uint64_t now;
 
 	if (!cpu)
 		return;
+	cpu->ticks++;
+	if (tick_is_idle(cpu, now))
+		return;
 	irq = sched_lock();
-	now = port_now_ns();
-	sched.ticks++;
 	charge_locked(cpu, now);
 	wake_sleepers_locked(now);
 	if (cpu->current->slice_left_ns == 0)
@@ -207,7 +279,7 @@ static void idle_main(void *unused)
 
 		port_idle_work();
 		irq = port_irq_save();
-		if (!this_cpu()->need_resched)
+		if (!__atomic_load_n(&this_cpu()->need_resched, __ATOMIC_RELAXED))
 			port_idle();
 		sched_preempt();
 		port_irq_restore(irq);
@@ -252,6 +324,7 @@ static void start_permanent_locked(struct thread *t, uint8_t priority)
 	t->priority = priority;
 	t->detached = true;
 	t->permanent = true;
+	t->pinned = priority == THREAD_PRIORITY_IDLE;
 	thread_table_add_locked(t);
 	t->cpu = port_cpu();
 	make_ready_locked(t);
@@ -263,16 +336,21 @@ static void reset_locked(void)
 	thread_table_init_locked();
 	list_init(&sched.doomed);
 	sched.doomed_count = 0;
-	sched.created = sched.ended = sched.switches = sched.preemptions = sched.ticks = 0;
+	sched.created = sched.ended = sched.preemptions = 0;
+	sched.next_wake_ns = WAKE_NEVER;
+	sched.cpu_count = 1;
+	for (unsigned i = 0; i < array_len(sched.idle_cpus); i++)
+		sched.idle_cpus[i] = 0;
 }
 
 /* A CPU's part of the scheduler, with its idle thread; NULL when out of memory. */
-static struct cpu_sched *cpu_new(void)
+static struct cpu_sched *cpu_new(unsigned index)
 {
 	struct cpu_sched *cpu = kzalloc(sizeof *cpu);
 
 	if (!cpu)
 		return NULL;
+	cpu->index = index;
 	run_queue_init(&cpu->ready);
 	cpu->idle = thread_new("idle", idle_main, NULL, THREAD_STACK_BYTES);
 	if (!cpu->idle) {
@@ -288,7 +366,7 @@ int sched_init(void)
 	struct thread *reaper;
 	port_irq_t irq;
 
-	cpu = cpu_new();
+	cpu = cpu_new(port_cpu());
 	if (!cpu)
 		return -ENOMEM;
 	reaper = thread_new("reaper", reaper_main, NULL, THREAD_STACK_BYTES);
@@ -306,4 +384,50 @@ int sched_init(void)
 	start_permanent_locked(reaper, THREAD_PRIORITY_REAPER);
 	sched_unlock(irq);
 	return 0;
+}
+
+/* ---- other CPUs ---- */
+
+int sched_cpu_prepare(unsigned cpu, void **stack_top)
+{
+	struct cpu_sched *c = cpu_new(cpu);
+
+	if (!c)
+		return -ENOMEM;
+	sched.cpus[cpu] = c;
+	*stack_top = (char *)c->idle->stack + c->idle->stack_bytes;
+	return 0;
+}
+
+void sched_cpu_abandon(unsigned cpu)
+{
+	thread_free(sched.cpus[cpu]->idle);
+	kfree(sched.cpus[cpu]);
+	sched.cpus[cpu] = NULL;
+}
+
+void sched_cpu_online(unsigned cpu)
+{
+	port_irq_t irq = sched_lock();
+	struct cpu_sched *c = sched.cpus[cpu];
+	struct thread *t = c->idle;
+
+	assert(cpu == sched.cpu_count);
+	t->priority = THREAD_PRIORITY_IDLE;
+	t->detached = t->permanent = t->pinned = true;
+	thread_table_add_locked(t);
+	t->cpu = cpu;
+	t->state = THREAD_RUNNING; /* the CPU stands on its stack already */
+	t->switched_in_ns = port_now_ns();
+	c->current = t;
+	sched.cpu_count++;
+	note_idle_locked(c, true);
+	sched_unlock(irq);
+}
+
+void sched_cpu_run(void)
+{
+	port_irq_enable();
+	idle_main(NULL);
+	port_panic("the idle thread ended");
 }

@@ -85,14 +85,16 @@ static const char *check_threads_locked(struct sums *sums)
 
 static const char *check_cpus_locked(uint64_t *ready)
 {
-	for (unsigned i = 0; i < PORT_CPUS_MAX; i++) {
+	for (unsigned i = 0; i < sched.cpu_count; i++) {
 		const struct cpu_sched *cpu = sched.cpus[i];
-		const char *wrong = cpu ? run_queue_check(&cpu->ready) : NULL;
+		const char *wrong = run_queue_check(&cpu->ready);
 
 		if (wrong)
 			return wrong;
-		if (!cpu)
-			continue;
+		if (cpu->index != i || cpu->current->cpu != i || cpu->idle->cpu != i)
+			return "a CPU's threads think they are on another";
+		if (cpu->current != cpu->idle && (sched.idle_cpus[i / 64] >> i % 64 & 1))
+			return "a CPU that is not idle counts as idle";
 		if (cpu->current->state != THREAD_RUNNING)
 			return "a CPU's current thread is not running";
 		if (cpu->idle->state != THREAD_READY && cpu->idle->state != THREAD_RUNNING)

@@ -45,7 +45,9 @@ static size_t stack_used(const struct thread *t)
 
 static uint64_t run_ns_locked(const struct thread *t, uint64_t now)
 {
-	return t->run_ns + (t->state == THREAD_RUNNING ? now - t->switched_in_ns : 0);
+	bool runs = t->state == THREAD_RUNNING && now > t->switched_in_ns;
+
+	return t->run_ns + (runs ? now - t->switched_in_ns : 0);
 }
 
 static void describe_locked(const struct thread *t, uint64_t now, struct thread_info *out)
@@ -56,6 +58,8 @@ static void describe_locked(const struct thread *t, uint64_t now, struct thread_
 		.id = t->id,
 		.state = t->state,
 		.priority = t->priority,
+		.cpu = t->cpu,
+		.pinned = t->pinned,
 		.kill_requested = t->kill_requested,
 		.run_ns = run_ns_locked(t, now),
 		.switches = t->switches,
@@ -114,9 +118,9 @@ static void count_states_locked(struct sched_stats *out)
 
 static void add_cpu_locked(const struct cpu_sched *cpu, uint64_t now, struct sched_stats *out)
 {
-	if (!cpu)
-		return;
 	out->idle_ns += run_ns_locked(cpu->idle, now);
+	out->switches += cpu->switches;
+	out->ticks += __atomic_load_n(&cpu->ticks, __ATOMIC_RELAXED);
 	for (unsigned p = 0; p < THREAD_PRIORITIES; p++)
 		out->ready_by_priority[p] += cpu->ready.count[p];
 }
@@ -133,13 +137,36 @@ void sched_stats(struct sched_stats *out)
 	now = port_now_ns();
 	out->created = sched.created;
 	out->ended = sched.ended;
-	out->switches = sched.switches;
 	out->preemptions = sched.preemptions;
-	out->ticks = sched.ticks;
 	count_states_locked(out);
-	for (unsigned i = 0; i < PORT_CPUS_MAX; i++)
+	for (unsigned i = 0; i < sched.cpu_count; i++)
 		add_cpu_locked(sched.cpus[i], now, out);
 	sched_unlock(irq);
+}
+
+static void describe_cpu_locked(const struct cpu_sched *cpu, struct sched_cpu_info *out)
+{
+	*out = (struct sched_cpu_info){
+		.idle_ns = run_ns_locked(cpu->idle, port_now_ns()),
+		.switches = cpu->switches,
+		.steals = cpu->steals,
+		.ticks = __atomic_load_n(&cpu->ticks, __ATOMIC_RELAXED),
+		.ready = run_queue_total(&cpu->ready) - (cpu->current != cpu->idle),
+		.current_id = cpu->current->id,
+	};
+	for (size_t i = 0; i < THREAD_NAME_BYTES; i++)
+		out->current_name[i] = cpu->current->name[i];
+}
+
+bool sched_cpu_info(unsigned cpu, struct sched_cpu_info *out)
+{
+	port_irq_t irq = sched_lock();
+	bool found = cpu < sched.cpu_count;
+
+	if (found)
+		describe_cpu_locked(sched.cpus[cpu], out);
+	sched_unlock(irq);
+	return found;
 }
 
 static uint64_t list_length(const struct list *head)

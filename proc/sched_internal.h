@@ -8,7 +8,7 @@
  *        /        \
  *   run_queue.c  sleep_queue.c                     pure data structures, no lock
  *
- * One lock, sched.lock, guards all of it: every `_locked` function runs under
+ * One lock, sched.lock, guards all of it, on all CPUs: every `_locked` function runs under
  * it with interrupts off. It is handed over a context switch: the thread that
  * switches away holds it, the one that comes back releases it.
  */
@@ -67,13 +67,19 @@ struct cpu_sched {
 	struct run_queue ready;
 	struct thread *current;
 	struct thread *idle;
-	bool need_resched; /* somebody better is ready, or the slice is over */
+	uint32_t index;
+	bool need_resched; /* atomic; somebody better is ready, or the slice is over */
+	uint64_t ticks;    /* this CPU's alone, without the lock */
+	uint64_t switches, steals;
 };
 
-/* The whole scheduler. One CPU runs threads so far; what belongs to a CPU has its place already. */
+/* The whole scheduler. */
 struct sched {
 	struct spinlock lock;
-	struct cpu_sched *cpus[PORT_CPUS_MAX]; /* from kmalloc; NULL: runs no threads (yet) */
+	struct cpu_sched *cpus[PORT_CPUS_MAX]; /* from kmalloc; past cpu_count: none, or starting */
+	unsigned cpu_count;
+	uint64_t idle_cpus[PORT_CPUS_MAX / 64]; /* a bit a CPU that idles and was given nothing */
+	uint64_t next_wake_ns;       /* atomic; the earliest alarm, for a look without the lock */
 	struct sleep_queue sleepers; /* struct thread.sleep: asleep, or waiting with a timeout */
 	struct list threads;         /* struct thread.all, by id */
 	struct thread *by_id[THREAD_BUCKETS]; /* the same, hashed; struct thread.next_in_bucket */
@@ -81,7 +87,7 @@ struct sched {
 	struct list wait_queues; /* struct wait_queue.all */
 	uint64_t doomed_count;
 	uint32_t next_id;
-	uint64_t created, ended, switches, preemptions, ticks;
+	uint64_t created, ended, preemptions;
 };
 
 extern struct sched sched;
@@ -116,6 +122,21 @@ void sched_unlock(port_irq_t irq);
  * where it belongs: on the run queue (READY), asleep, waiting or dead. Returns when it runs again.
  */
 void schedule_locked(void);
+
+/* ---- balance.c: which CPU ---- */
+
+/* Let `cpu` look at its run queue soon. */
+void request_switch_locked(struct cpu_sched *cpu);
+/* `cpu` idles, or no more. */
+void note_idle_locked(const struct cpu_sched *cpu, bool idle);
+/* A CPU that idles and was given nothing, or NULL. */
+struct cpu_sched *idle_cpu_locked(void);
+/* Where a thread that becomes ready shall wait for its turn. */
+struct cpu_sched *choose_cpu_locked(const struct thread *t);
+/* A thread off another CPU's run queue for `cpu`, which has none; or NULL. */
+struct thread *steal_locked(struct cpu_sched *cpu);
+
+/* ---- sched.c, continued ---- */
 
 /* Take a sleeping or waiting thread (or a new one) out of where it is and make it ready. */
 void make_ready_locked(struct thread *t);

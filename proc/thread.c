@@ -82,9 +82,11 @@ uint32_t thread_create(const char *name, void (*entry)(void *), void *argument,
 		return 0;
 	t->priority = o->priority ? o->priority : THREAD_PRIORITY_DEFAULT;
 	t->detached = o->detached;
+	t->pinned = o->cpu_plus_one != 0;
 	irq = sched_lock();
+	assert(o->cpu_plus_one <= sched.cpu_count);
 	thread_table_add_locked(t);
-	t->cpu = port_cpu();
+	t->cpu = t->pinned ? o->cpu_plus_one - 1 : port_cpu();
 	id = t->id; /* once the lock is gone, t may be too */
 	make_ready_locked(t);
 	sched_unlock(irq);
@@ -219,7 +221,7 @@ static void change_priority_locked(struct thread *t, uint8_t priority)
 		t->priority = priority;
 	}
 	if (run_queue_best(&cpu->ready) < cpu->current->priority)
-		cpu->need_resched = true;
+		request_switch_locked(cpu);
 }
 
 int thread_set_priority(uint32_t id, unsigned priority)
@@ -234,7 +236,7 @@ int thread_set_priority(uint32_t id, unsigned priority)
 	t = thread_find_locked(id);
 	if (!t || t->state == THREAD_DEAD)
 		error = -ESRCH;
-	else if (t == cpu_of(t)->idle)
+	else if (t->priority == THREAD_PRIORITY_IDLE)
 		error = -EINVAL;
 	else
 		change_priority_locked(t, (uint8_t)priority);

@@ -1,5 +1,5 @@
 # proc/: the pure queues alone, and the real scheduler on host contexts over a heap that can fail.
-set(PROC_HOST proc/run_queue.c proc/sleep_queue.c proc/sched.c proc/thread.c proc/thread_table.c proc/reaper.c
+set(PROC_HOST proc/run_queue.c proc/sleep_queue.c proc/sched.c proc/balance.c proc/thread.c proc/thread_table.c proc/reaper.c
 	proc/wait_queue.c proc/mutex.c proc/sched_info.c proc/sched_check.c
 	tests/host/sched_port.c tests/host/heap_shim.c)
 set(PROC_WORKLOADS proc/message_queue.c proc/workload.c proc/workload_pair.c proc/workload_churn.c)

@@ -38,6 +38,36 @@ void arch_devices_init(void);
 /* From a panic: where the framebuffer is not a console yet it becomes one, at the cost of the
  * page descriptor array. A PC without a serial port would end with a black screen. */
 void arch_framebuffer_panic(void);
+/*
+ * ---- other CPUs ---- (core/smp.c calls these, in this order; boot CPU only)
+ */
+/* Before the first kick: once, also with one CPU. */
+void arch_smp_init(void);
+/* The CPUs the platform lists, this one among them, as it numbers them (APIC ids). */
+unsigned arch_smp_count(void);
+uint32_t arch_smp_id(unsigned i);
+/* Memory that starting CPUs takes, and its return. -ENOMEM. */
+must_check int arch_smp_begin(void);
+void arch_smp_end(void);
+/*
+ * Start the CPU `id` as number port_cpus(), on the stack given; it waits until arch_smp_release(),
+ * which counts it, and then calls sched_cpu_run(). -ETIMEDOUT when it does not answer, -EIO when
+ * it cannot be used, -ERANGE when it cannot be reached, -ENOMEM; nothing is left behind then.
+ */
+must_check int arch_smp_start(uint32_t id, void *stack_top, bool pretend_silent);
+void arch_smp_release(void);
+/* Stop all CPUs but this one, for good, whatever they are doing. Any context. */
+void arch_stop_others(void);
+
+struct arch_cpu_state {
+	uint32_t apic_id;
+	uint64_t ticks, tlb_flushes, unknown_interrupts, spurious;
+};
+/* Of CPU number `cpu`; false when there is none. */
+bool arch_cpu_state(unsigned cpu, struct arch_cpu_state *out);
+
+/* core/smp.c: start every CPU there is. After sched_init() and arch_interrupts_init(). */
+void smp_init(void);
 
 /* ---- memory ---- */
 enum arch_map_flags {

@@ -12,6 +12,11 @@
  * prints the heading; a second panic while the first prints is cut short. panic_end() prints
  * backtrace, memory state and log tail, tells the harness (isa-debug-exit) and halts.
  */
+/*
+ * Be the CPU that reports: the others are stopped. Does not return on a second CPU. panic_begin()
+ * begins with it.
+ */
+void panic_claim(void);
 void panic_begin(const char *heading);
 noreturn_fn void panic_end(uintptr_t frame);
 

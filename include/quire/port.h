@@ -30,6 +30,9 @@
 
 struct page;
 
+/* CPUs online: 1 until others are up; their numbers are 0 .. port_cpus() - 1. Only rises. */
+unsigned port_cpus(void);
+
 /*
  * Back the page of descriptors of one pageblock (4 KiB: descs[pageblock * 512 ...]) with
  * memory that reads as zero. `frame` is the frame of the descriptor array

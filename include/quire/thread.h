@@ -59,13 +59,14 @@ struct thread {
 	struct list link; /* run queue, wait queue or the reaper's list */
 	enum thread_state state;
 	uint8_t priority;
-	uint32_t cpu; /* whose run queue it uses */
+	uint32_t cpu; /* whose run queue it uses; the one it runs or ran on */
 	bool kill_requested;
 	bool interruptible; /* while waiting: a kill ends the wait */
 	bool timed_out;     /* the last wait ended by its timeout */
 	bool detached;      /* the reaper frees it; nobody joins */
 	bool joined;        /* a joiner has claimed it */
 	bool permanent;     /* boot, idle, reaper: never killed or joined */
+	bool pinned;        /* runs on `cpu` only */
 	int32_t exit_code;
 	struct sleep_node sleep;
 	bool in_sleep_heap;
@@ -98,10 +99,22 @@ struct thread {
  */
 must_check int sched_init(void);
 
+/*
+ * Another CPU. Prepared: memory for its idle thread, on whose stack it is to start (its top in
+ * *stack_top); -ENOMEM. Then online: listed, threads may be given to it, though it is not there
+ * yet; or abandoned, and nothing is left. The boot, one CPU at a time, by rising number. The CPU
+ * itself ends its start, interrupts off, with sched_cpu_run().
+ */
+must_check int sched_cpu_prepare(unsigned cpu, void **stack_top);
+void sched_cpu_abandon(unsigned cpu);
+void sched_cpu_online(unsigned cpu);
+noreturn_fn void sched_cpu_run(void);
+
 struct thread_options {
 	uint8_t priority; /* 0: THREAD_PRIORITY_DEFAULT; else 1..THREAD_PRIORITY_IDLE - 1 */
 	bool detached;
-	size_t stack_bytes; /* 0: THREAD_STACK_BYTES; rounded up to pages */
+	unsigned cpu_plus_one; /* 0: any CPU; else the only one, below port_cpus(), plus one */
+	size_t stack_bytes;    /* 0: THREAD_STACK_BYTES; rounded up to pages */
 };
 
 /*
@@ -138,6 +151,10 @@ bool thread_should_stop(void);
 
 /* NULL before sched_init(). */
 struct thread *thread_current(void);
+/*
+ * Go on on CPU `cpu_plus_one - 1`, and nowhere else; 0: anywhere again. Context: threads.
+ */
+void thread_pin(unsigned cpu_plus_one);
 /* Let others of this priority go first. Context: threads. */
 void thread_yield(void);
 /*
@@ -223,7 +240,11 @@ void port_context_switch(void **save, void *load);
 void port_irq_enable(void); /* interrupts on, whatever they were */
 uint64_t port_now_ns(void); /* monotonic since boot */
 void port_idle(void);       /* interrupts on and halt until one came; returns with them off */
-void port_idle_work(void);  /* housekeeping when there is nothing to run (kheap_trim); may be
+/* The idle thread makes way for another; on its stack still, the scheduler lock held. */
+void port_idle_end(void);
+/* Make another CPU call sched_preempt() soon. Any context. */
+void port_cpu_kick(unsigned cpu);
+void port_idle_work(void); /* housekeeping when there is nothing to run (kheap_trim); may be
 			       preempted */
 
 /* ---- looking in ---- */
@@ -233,6 +254,8 @@ struct thread_info {
 	char name[THREAD_NAME_BYTES];
 	enum thread_state state;
 	uint8_t priority;
+	uint32_t cpu; /* where it runs, or ran last, or will run */
+	bool pinned;  /* it runs nowhere else */
 	bool kill_requested;
 	uint64_t run_ns, switches;
 	uint64_t wake_in_ns;    /* SLEEPING, or WAITING with a timeout */
@@ -254,6 +277,14 @@ struct sched_stats {
 	uint64_t idle_ns;
 };
 void sched_stats(struct sched_stats *out);
+
+struct sched_cpu_info {
+	uint64_t idle_ns, switches, steals, ticks, ready;
+	uint32_t current_id;
+	char current_name[THREAD_NAME_BYTES];
+};
+/* Of CPU number `cpu`; false when the scheduler has none. */
+bool sched_cpu_info(unsigned cpu, struct sched_cpu_info *out);
 
 struct wait_queue_info {
 	const char *name;

@@ -58,6 +58,11 @@ void port_cpus_sync(void)
 {
 }
 
+unsigned port_cpus(void)
+{
+	return 1;
+}
+
 void port_misuse(const struct misuse *m)
 {
 	host_misuses++;

@@ -158,6 +158,16 @@ void port_idle(void)
 	host_irq_on = false;
 }
 
+void port_idle_end(void)
+{
+	assert(!host_irq_on);
+}
+
+void port_cpu_kick(unsigned cpu)
+{
+	port_panic("there is no CPU %u", cpu);
+}
+
 void port_idle_work(void)
 {
 	assert(host_irq_on);

@@ -16,12 +16,17 @@ struct cpu_features cpu_features;
 
 static uint64_t boot_next;
 static bool boot_dry;
-static unsigned flushes;
+static unsigned flushes, shootdowns;
 
 void tlb_flush_page(vaddr_t address)
 {
 	(void)address;
 	flushes++;
+}
+
+void tlb_shootdown(void)
+{
+	shootdowns++;
 }
 
 void *boot_alloc(size_t bytes)

@@ -15,6 +15,8 @@
 #define REG_SPURIOUS      0xf0u
 #define REG_IN_SERVICE    0x100u /* 8 registers of 32 vectors, 16 bytes apart */
 #define REG_ERROR         0x280u
+#define REG_COMMAND       0x300u
+#define REG_DESTINATION   0x310u /* xAPIC only */
 #define REG_LVT_TIMER     0x320u
 #define REG_LVT_THERMAL   0x330u
 #define REG_LVT_PERF      0x340u
@@ -28,6 +30,10 @@
 #define LVT_MASKED   (1u << 16)
 #define LVT_PERIODIC (1u << 17)
 #define LVT_NMI      (4u << 8)
+
+#define COMMAND_PENDING (1u << 12)
+#define COMMAND_ASSERT  (1u << 14)
+#define SEND_TRIES      100000u
 
 #define SPURIOUS_ENABLE (1u << 8)
 #define DIVIDE_BY_16    3u
@@ -117,11 +123,11 @@ static void find(void)
 		port_panic("no page table left to map the local APIC");
 }
 
-void apic_init(void)
+/* What every CPU does with its own. */
+static void set_up(void)
 {
 	const struct acpi_platform *p = platform();
 
-	find();
 	this_cpu()->apic_id = apic_id();
 	apic_write(REG_LVT_TIMER, LVT_MASKED);
 	apic_write(REG_LVT_THERMAL, LVT_MASKED);
@@ -132,11 +138,67 @@ void apic_init(void)
 	apic_write(REG_LVT_LINT1, p->nmi_on_lint[0] && !p->nmi_on_lint[1] ? LVT_MASKED : LVT_NMI);
 	apic_write(REG_ERROR, 0);
 	apic_write(REG_TASK_PRIORITY, 0);
-	interrupt_set_handler(VECTOR_SPURIOUS, spurious);
 	apic_write(REG_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
+}
+
+void apic_init(void)
+{
+	find();
+	interrupt_set_handler(VECTOR_SPURIOUS, spurious);
+	set_up();
 	found = true;
 	end_leftovers();
 	log_info("local APIC %u, %s mode", apic_id(), x2apic ? "x2APIC" : "xAPIC");
+}
+
+/* The mode is the boot CPU's. From x2APIC back to xAPIC leads only through "off". */
+bool apic_init_other(struct cpu *c)
+{
+	const uint64_t mode = APIC_BASE_ENABLE | APIC_BASE_X2APIC;
+	uint64_t wanted = x2apic ? mode : APIC_BASE_ENABLE;
+	uint64_t base = rdmsr(MSR_APIC_BASE);
+
+	if ((base & mode) == mode && !x2apic)
+		wrmsr(MSR_APIC_BASE, base & ~mode);
+	if ((base & mode) != wanted) {
+		wrmsr(MSR_APIC_BASE, (base & ~mode) | APIC_BASE_ENABLE);
+		wrmsr(MSR_APIC_BASE, (base & ~mode) | wanted);
+	}
+	if ((rdmsr(MSR_APIC_BASE) & mode) != wanted || apic_id() != c->apic_id)
+		return false;
+	set_up();
+	end_leftovers();
+	return true;
+}
+
+/* 0xff means everybody in xAPIC mode. */
+bool apic_can_reach(uint32_t id)
+{
+	return found && (x2apic ? id != UINT32_MAX : id < 0xff);
+}
+
+/* The last message has left; it does so within microseconds, or the bus is broken. */
+static void wait_until_sent(void)
+{
+	for (unsigned i = 0; i < SEND_TRIES && (apic_read(REG_COMMAND) & COMMAND_PENDING); i++)
+		__asm__ volatile("pause");
+}
+
+void apic_send(uint32_t id, enum apic_message kind, unsigned vector)
+{
+	uint32_t command = (uint32_t)kind | COMMAND_ASSERT | vector;
+	port_irq_t irq = port_irq_save(); /* a handler may send, between our two writes */
+
+	if (x2apic) {
+		/* This write does not wait for earlier stores. Intel SDM 3A section 10.12.3. */
+		__asm__ volatile("mfence\n\tlfence" : : : "memory");
+		wrmsr(MSR_X2APIC + REG_COMMAND / 16, (uint64_t)id << 32 | command);
+	} else {
+		wait_until_sent();
+		apic_write(REG_DESTINATION, id << 24);
+		apic_write(REG_COMMAND, command);
+	}
+	port_irq_restore(irq);
 }
 
 void apic_timer_oneshot(uint32_t count)

@@ -29,9 +29,3 @@ void port_irq_enable(void)
 {
 	__asm__ volatile("sti" : : : "memory");
 }
-
-void port_idle(void)
-{
-	/* sti takes effect after the next instruction: no interrupt is lost before the hlt. */
-	__asm__ volatile("sti\n\thlt\n\tcli" : : : "memory");
-}

@@ -4,7 +4,7 @@
  *
  *   gs:0    self ──► struct cpu        fixed offsets: entry.S and quire_port.h know them
  *   gs:8    index
- *           apic_id, counters
+ *           apic_id, counters; what others ask of it (tlb.c, idle.c)
  *           GDT, TSS                   each CPU has its own: the TSS names its own stacks
  *           #DF, NMI, #MC stacks       Intel SDM 3A section 6.14.5, interrupt stack table
  */
@@ -48,6 +48,13 @@ struct cpu {
 	uint32_t index;
 	uint32_t apic_id;
 	uint64_t ticks;
+	uint64_t tlb_seen;    /* atomic; the last request to forget translations it has met */
+	uint64_t sync_seen;   /* atomic; the last request met in the interrupt */
+	bool resting;         /* atomic; halted, and will look at tlb_seen before it goes on */
+	uint32_t started;     /* atomic; enum cpu_start, smp.c */
+	uint32_t rest_ticks;  /* ticks since the idle thread began to run */
+	bool tick_stopped;    /* nothing to do for long: the timer is off. idle.c */
+	uint64_t tlb_flushes; /* forgotten all because another CPU asked */
 	uint64_t unknown_interrupts; /* vectors nobody handles */
 	uint64_t spurious;           /* what the APIC and the PICs call spurious */
 	uint64_t gdt[GDT_ENTRIES];
@@ -77,6 +84,9 @@ void features_detect(void);        /* boot CPU, first of all */
 void features_enable_early(void);  /* what is right under anybody's page tables: NX, CR0 */
 void features_enable_paging(void); /* what needs our own: WP, PGE, SMEP, SMAP, UMIP, PAT */
 void features_log(void);
+
+/* The CPUs that are online, 0 .. port_cpus() - 1; each is there for good. smp.c */
+struct cpu *cpu_at(unsigned index);
 
 void segments_load(struct cpu *c); /* its GDT, TSS and GS; any CPU, on itself */
 

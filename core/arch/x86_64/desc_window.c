@@ -13,6 +13,11 @@
  *
  *   private PTs <= G,   private PDs <= G touching distinct 512 GiB,   PDPTs likewise 256 TiB
  *
+ * Another CPU may remember the zero page: it would take an allocated page for an unused one, or
+ * fault on a write. A CPU remembers a translation only if it has set the accessed bit in every entry
+ * on the way (Intel SDM 3A section 4.10.2.3), so where that is clear nobody need be told, and that is
+ * nearly always: descriptors not in use are looked at only for bad pointers.
+ *
  * Lock: the page allocator's is held around port_back_descriptors().
  */
 #include "paging.h"
@@ -71,20 +76,28 @@ uint64_t desc_window_tables(const struct region *regions, size_t count)
 	return tables;
 }
 
-/* The table below `entry`, private to this path. */
-static uint64_t *private_table(uint64_t *entry, unsigned level)
+/* Replace an entry; true when a CPU may remember what it was. */
+static bool replace(uint64_t *entry, uint64_t value)
 {
-	uint64_t *copy;
+	/* In one step: another CPU may look there, and so set the bit, till now. */
+	return (__atomic_exchange_n(entry, value, __ATOMIC_SEQ_CST) & PTE_ACCESSED) != 0;
+}
 
-	if (*entry != shared_entry[level])
+/* The table below `entry`, private to this path. *remembered: CPUs may go on using the shared one. */
+static uint64_t *private_table(uint64_t *entry, unsigned level, bool *remembered)
+{
+	uint64_t *copy, *shared;
+
+	if ((*entry & ~PTE_ACCESSED) != shared_entry[level])
 		return table_of(*entry);
 	copy = reserve_table();
 	if (!copy)
 		port_panic("no page table left for the descriptor window");
+	shared = table_of(*entry);
+	/* With the accessed bits: what was reached through the shared table may be remembered. */
 	for (unsigned i = 0; i < TABLE_ENTRIES; i++)
-		copy[i] = shared_entry[level - 1];
-	/* The copy maps what the shared one did, so its order with other CPUs' walks is free. */
-	__atomic_store_n(entry, table_entry(copy), __ATOMIC_RELEASE);
+		copy[i] = __atomic_load_n(&shared[i], __ATOMIC_RELAXED);
+	*remembered |= replace(entry, table_entry(copy));
 	return copy;
 }
 
@@ -92,18 +105,20 @@ void port_back_descriptors(struct page *descs_of_block, pfn_t frame)
 {
 	uint64_t virt = (uintptr_t)descs_of_block;
 	uint64_t *table = port_phys_to_virt(kernel_root), *entry, *page;
+	bool remembered = false;
 
 	assert((virt & PAGE_MASK) == 0);
 	assert(virt >= DESC_WINDOW_BASE && virt - DESC_WINDOW_BASE < DESC_WINDOW_SIZE);
 	for (unsigned level = LEVEL_ROOT; level > 0; level--)
-		table = private_table(&table[level_index(virt, level)], level);
+		table = private_table(&table[level_index(virt, level)], level, &remembered);
 	entry = &table[level_index(virt, 0)];
-	assert(*entry == shared_entry[0]);
+	assert((*entry & ~PTE_ACCESSED) == shared_entry[0]);
 
 	page = port_phys_to_virt(pfn_to_paddr(frame));
 	memset(page, 0, PAGE_BYTES);
-	__atomic_store_n(entry,
-			 pfn_to_paddr(frame).a | PTE_PRESENT | PTE_WRITE | PTE_GLOBAL | pte_nx(),
-			 __ATOMIC_RELEASE);
+	remembered |= replace(entry, pfn_to_paddr(frame).a | PTE_PRESENT | PTE_WRITE | PTE_GLOBAL |
+					     pte_nx());
 	tlb_flush_page((vaddr_t){virt});
+	if (remembered)
+		tlb_shootdown();
 }

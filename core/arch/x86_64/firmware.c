@@ -15,6 +15,7 @@
 #include "firmware.h"
 #include "paging.h"
 #include "platform.h"
+#include <quire/console.h>
 #include <quire/log.h>
 #include <quire/memmap.h>
 #include <quire/memory.h>
@@ -135,6 +136,8 @@ void firmware_reset(enum firmware_reset type, void (*otherwise)(void))
 		root = call_root();
 		stack = page_alloc(&kernel_pages, STACK_ORDER, PAGE_ANY);
 	}
+	arch_stop_others();
+	console_force(); /* one of them may have held its lock */
 	if (root && !pfn_is_none(stack))
 		call_on_stack(call, root,
 			      (char *)port_phys_to_virt(pfn_to_paddr(stack)) +

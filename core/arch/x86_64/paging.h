@@ -22,6 +22,7 @@
 #define PTE_USER          ((uint64_t)1 << 2)
 #define PTE_WRITE_THROUGH ((uint64_t)1 << 3) /* alone: PAT entry 1, write-combining */
 #define PTE_CACHE_DISABLE ((uint64_t)1 << 4)
+#define PTE_ACCESSED      ((uint64_t)1 << 5)
 #define PTE_LARGE         ((uint64_t)1 << 7)
 #define PTE_GLOBAL        ((uint64_t)1 << 8)
 #define PTE_NX            ((uint64_t)1 << 63)
@@ -69,6 +70,13 @@ uint64_t *reserve_table(void);
 
 /* After an entry for `address` was removed or changed, before its memory is used otherwise. */
 void tlb_flush_page(vaddr_t address);
+/*
+ * After entries were changed that another CPU may have looked at: returns when every CPU has
+ * forgotten all it knew of stacks and of the shared zero page of descriptors (everything not
+ * global). This CPU too. Any context, also under a spinlock; not from an NMI.
+ */
+void tlb_shootdown(void);
+void tlb_init(void);
 
 void desc_window_init(uint64_t *root);
 /* Tables it will take from the reserve when all that is, or can become, the page allocator's is in

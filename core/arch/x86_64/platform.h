@@ -27,6 +27,16 @@ void apic_end_of_interrupt(void);
 bool apic_end_stray(unsigned vector); /* acknowledge one nobody handles, if it is in service */
 uint32_t apic_id(void);
 bool apic_is_x2apic(void);
+bool apic_init_other(struct cpu *c); /* the same, on another CPU; false: its mode cannot be had */
+bool apic_can_reach(uint32_t id);
+enum apic_message {
+	APIC_FIXED = 0u << 8,
+	APIC_NMI = 4u << 8,
+	APIC_INIT = 5u << 8,
+	APIC_STARTUP = 6u << 8,
+};
+/* To the CPU with that APIC id; `vector`: of the interrupt, or the page where it starts. */
+void apic_send(uint32_t id, enum apic_message kind, unsigned vector);
 void apic_timer_oneshot(uint32_t count); /* masked: for calibration */
 uint32_t apic_timer_count(void);
 void apic_timer_periodic(unsigned vector, uint32_t count);
@@ -39,7 +49,15 @@ bool ioapic_enable_isa(unsigned irq);
 
 /* tick.c */
 void tick_init(void);
+void tick_start(void); /* on this CPU, at the rate tick_init() has measured */
+void tick_stop(void);
 #define TICK_HZ 250u
+
+/* idle.c: a tick on a CPU other than the boot CPU. */
+void idle_tick(struct cpu *c);
+
+/* smp.c: for the NMI handler. Another CPU may have stopped all. */
+void smp_stop_if_asked(void);
 
 /* serial.c */
 void serial_init(void); /* finds a 16550 and makes it a console */

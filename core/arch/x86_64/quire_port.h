@@ -45,9 +45,16 @@ static inline unsigned port_cpu(void)
 	return index;
 }
 
+void tlb_answer(void);
+
+/*
+ * Who spins may do so with interrupts off and for a lock whose holder waits for this CPU to
+ * forget a translation: so look for that, too. tlb.c.
+ */
 static inline void port_relax(void)
 {
 	__asm__ volatile("pause" : : : "memory");
+	tlb_answer();
 }
 
 static inline void *port_phys_to_virt(paddr_t p)

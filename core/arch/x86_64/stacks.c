@@ -11,7 +11,11 @@
  *
  *   pages held = sum over live stacks (stack pages) + blocks with a live stack
  *
- * LOCK_RANK_STACKS guards the bits and the tables.
+ * Other CPUs may remember where a stack was. So freeing goes: out of the tables, every CPU told,
+ * and only then slot and frames to the next. A block whose table goes with its last
+ * stack gives out no slots in between (its bit in not_full is clear).
+ *
+ * LOCK_RANK_STACKS guards the bits and the tables; the telling is done without it.
  */
 #include "paging.h"
 #include <quire/assert.h>
@@ -88,16 +92,18 @@ static uint64_t *block_table(uint64_t block)
 	return table_of(directories[block]);
 }
 
-static void block_table_release(uint64_t block)
+/* The table of a block whose only stack is in `slot`, taken out; else PFN_NONE. */
+static pfn_t detach_table(uint64_t slot)
 {
-	uint64_t entry = directories[block];
+	uint64_t block = slot / BLOCK_SLOTS, entry = directories[block];
 
-	if (used[block] || !entry)
-		return;
+	if (used[block] != (uint64_t)1 << slot % BLOCK_SLOTS)
+		return PFN_NONE;
+	not_full[block / 64] &= ~((uint64_t)1 << block % 64);
 	directories[block] = 0;
 	/* The CPU may have cached the table; any address of the block makes it forget. */
 	tlb_flush_page((vaddr_t){STACK_WINDOW_BASE + block * level_bytes(1)});
-	page_free(&kernel_pages, paddr_to_pfn(paddr(entry & PTE_ADDRESS)), 0);
+	return paddr_to_pfn(paddr(entry & PTE_ADDRESS));
 }
 
 static uint64_t slot_top(uint64_t slot)
@@ -177,7 +183,7 @@ void port_stack_free(void *stack, size_t bytes)
 {
 	size_t pages = bytes_to_pages(bytes);
 	uint64_t slot = ((uintptr_t)stack - STACK_WINDOW_BASE) / SLOT_BYTES;
-	pfn_t frames[STACK_PAGES_MAX];
+	pfn_t frames[STACK_PAGES_MAX], table;
 	port_irq_t irq;
 
 	assert(pages && pages <= STACK_PAGES_MAX && slot < STACK_BLOCKS * BLOCK_SLOTS);
@@ -185,9 +191,14 @@ void port_stack_free(void *stack, size_t bytes)
 	irq = spin_lock(&lock);
 	assert(used[slot / BLOCK_SLOTS] >> slot % BLOCK_SLOTS & 1);
 	unmap_stack(slot, frames, pages);
-	slot_give(slot);
-	block_table_release(slot / BLOCK_SLOTS);
+	table = detach_table(slot);
 	spin_unlock(&lock, irq);
+	tlb_shootdown();
+	irq = spin_lock(&lock);
+	slot_give(slot);
+	spin_unlock(&lock, irq);
+	if (!pfn_is_none(table))
+		page_free(&kernel_pages, table, 0);
 	page_free_bulk(&kernel_pages, frames, pages);
 }
 

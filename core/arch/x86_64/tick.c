@@ -2,7 +2,8 @@
 /*
  * The timer tick: the local APIC's timer, periodic, its rate measured against
  * the TSC. Each tick drives the scheduler and looks at the devices, so that a
- * machine with broken interrupt routing still has its keys.
+ * machine with broken interrupt routing still has its keys. The devices are the boot
+ * CPU's, whose tick never stops; that of others does when they have long been idle (idle.c).
  */
 #define LOG_TAG "tick"
 #include "platform.h"
@@ -14,6 +15,7 @@
 #define CALIBRATION_NS 10000000ull
 
 static char name[48] = "none yet";
+static uint32_t counts; /* of the APIC timer in one tick: the same on every CPU */
 
 const char *tick_name(void)
 {
@@ -22,11 +24,27 @@ const char *tick_name(void)
 
 static void tick(void)
 {
-	this_cpu()->ticks++;
-	serial_poll();
-	keyboard_poll();
+	struct cpu *c = this_cpu();
+
+	c->ticks++;
+	if (c == &boot_cpu) {
+		serial_poll();
+		keyboard_poll();
+	} else {
+		idle_tick(c);
+	}
 	apic_end_of_interrupt();
 	sched_tick();
+}
+
+void tick_start(void)
+{
+	apic_timer_periodic(VECTOR_TIMER, counts);
+}
+
+void tick_stop(void)
+{
+	apic_timer_oneshot(0);
 }
 
 /* APIC timer counts in one tick. */
@@ -48,15 +66,14 @@ static uint32_t measure(void)
 
 void tick_init(void)
 {
-	uint32_t count = measure();
-
-	if (!count)
+	counts = measure();
+	if (!counts)
 		port_panic("the local APIC's timer does not count");
 	interrupt_set_handler(VECTOR_TIMER, tick);
-	apic_timer_periodic(VECTOR_TIMER, count);
+	tick_start();
 	format_buffer(name, sizeof name, "%s periodic, %u Hz",
 		      apic_is_x2apic() ? "x2APIC" : "xAPIC", TICK_HZ);
 	log_info("%s: %llu kHz / %u, %u counts a tick", name,
-		 (unsigned long long)count * TICK_HZ * APIC_TIMER_DIVIDER / 1000,
-		 APIC_TIMER_DIVIDER, count);
+		 (unsigned long long)counts * TICK_HZ * APIC_TIMER_DIVIDER / 1000,
+		 APIC_TIMER_DIVIDER, counts);
 }

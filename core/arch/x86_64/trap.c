@@ -97,6 +97,8 @@ static void exception(struct trap_frame *f)
 		trap_report(f);
 		return;
 	}
+	if (f->vector == VECTOR_NMI)
+		smp_stop_if_asked();
 	if (firmware_call_active)
 		firmware_call_faulted(f->vector, f->rip);
 	trap_report_fatal(f);

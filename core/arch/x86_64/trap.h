@@ -24,6 +24,8 @@ enum vector {
 	VECTOR_PIC = 0x20,      /* 16 of them, masked; only spurious ones ever come */
 	VECTOR_ISA = 0x30,      /* 16 of them: VECTOR_ISA + ISA interrupt number */
 	VECTOR_TIMER = 0x40,
+	VECTOR_KICK = 0xf0, /* from another CPU: look at the run queue */
+	VECTOR_TLB = 0xf1,  /* from another CPU: forget translations */
 	VECTOR_SPURIOUS = 0xff,
 };
 

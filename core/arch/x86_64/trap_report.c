@@ -167,6 +167,7 @@ void trap_report_fatal(const struct trap_frame *f)
 	static unsigned depth;
 	char heading[128];
 
+	panic_claim();
 	if (__atomic_fetch_add(&depth, 1, __ATOMIC_RELAXED) > 0) {
 		if (depth == 2)
 			console_printf(

@@ -6,12 +6,14 @@
 #include <quire/compiler.h>
 #include <quire/types.h>
 
+#define CR0_PE ((uint64_t)1 << 0)
 #define CR0_MP ((uint64_t)1 << 1)
 #define CR0_EM ((uint64_t)1 << 2)
 #define CR0_TS ((uint64_t)1 << 3)
 #define CR0_NE ((uint64_t)1 << 5)
 #define CR0_WP ((uint64_t)1 << 16)
 
+#define CR4_PAE        ((uint64_t)1 << 5)
 #define CR4_MCE        ((uint64_t)1 << 6)
 #define CR4_PGE        ((uint64_t)1 << 7)
 #define CR4_OSFXSR     ((uint64_t)1 << 9)
@@ -31,6 +33,7 @@
 #define MSR_EFER       0xc0000080u
 #define MSR_GS_BASE    0xc0000101u
 
+#define EFER_LME ((uint64_t)1 << 8)
 #define EFER_NXE ((uint64_t)1 << 11)
 
 static inline uint8_t inb(uint16_t port)
