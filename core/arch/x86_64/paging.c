@@ -19,6 +19,8 @@
 /* Tables for arch_map_physical(): a framebuffer's edges and a few device pages. */
 #define DEVICE_TABLES 12u
 
+#define SMALL_PAGES_END level_bytes(1)
+
 bool paging_is_ours;
 
 static uint64_t *boot_table(void)
@@ -43,11 +45,21 @@ static void make_reserve(uint64_t pages)
 	reserve_init(tables, pages);
 }
 
+/*
+ * Small pages below 2 MiB: the fixed MTRRs give the first MiB several memory types, and one page
+ * over two of them is undefined (Intel SDM 3A section 11.11.9). Firmware that calls the hole below
+ * 1 MiB cacheable would get a large page there.
+ */
 static void map_boot(uint64_t *root, uint64_t virt, uint64_t phys, uint64_t bytes, uint64_t flags)
 {
-	struct span s = {.virt = virt, .phys = phys, .bytes = bytes};
+	struct span s = {.virt = virt, .phys = phys, .bytes = bytes}, low = s;
 
+	low.bytes = phys >= SMALL_PAGES_END          ? 0
+		    : bytes < SMALL_PAGES_END - phys ? bytes
+						     : SMALL_PAGES_END - phys;
+	span_advance(&s, low.bytes);
 	/* boot_table() does not return without a table. */
+	(void)!map_span(root, low, 0, flags | PTE_GLOBAL, boot_table);
 	(void)!map_span(root, s, cpu_features.pages_1g ? 2 : 1, flags | PTE_GLOBAL, boot_table);
 }
 
