@@ -5,6 +5,7 @@
  */
 #include "bench.h"
 #include <quire/kmalloc.h>
+#include <quire/memory.h>
 
 #define SLOTS       10000u
 #define LEAST_BYTES 16u
@@ -50,6 +51,7 @@ static const char *prepare(const struct bench *b)
 	slots = kcalloc(SLOTS, sizeof *slots);
 	if (!slots)
 		return "no memory for the slots";
+	memory_settle(); /* what others freed and caches still hold is not ours */
 	held_before = held_bytes();
 	for (unsigned i = 0; i < SLOTS; i++) {
 		slots[i].bytes = LEAST_BYTES + bench_random_below(&random, SIZES);

@@ -251,7 +251,7 @@ static void bring_online(void)
 	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
 		workers[cpu].cpu = cpu;
 		workers[cpu].random = cpu + 1;
-		if (cpu && page_cpu_online(&pages, cpu))
+		if (cpu && (page_cpu_online(&pages, cpu) || kheap_cpu_online(&kernel_heap, cpu)))
 			abort();
 	}
 }

@@ -155,7 +155,7 @@ static void use_quire(void)
 	host_ram_init(2 * RAM_PAGES * PAGE_BYTES);
 	host_pages_init(&pages, ram, 1);
 	kheap_init(&kernel_heap, &pages);
-	if (page_cpu_online(&pages, 1))
+	if (page_cpu_online(&pages, 1) || kheap_cpu_online(&kernel_heap, 1))
 		abort();
 	take = kmalloc;
 	give = kfree;
