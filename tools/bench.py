@@ -111,7 +111,7 @@ def boots(build):
 def measure(options):
     report = bench_report.Report(TOP, docs=not options.no_docs)
     if options.guest:
-        say("measuring operations in the guest")
+        say("measuring operations in the guest (a few minutes without --quick)")
         rows = bench_guest.operations(options.build_dir, options.quick)
         report.guest(rows, load("linux-6.1.json"), load("targets.json"))
     if options.boot:
