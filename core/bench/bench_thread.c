@@ -16,11 +16,12 @@ static void nothing(void *argument)
 
 static void round_create(const struct bench *b, struct bench_round *r)
 {
+	const struct thread_options options = {.cpu_plus_one = port_cpu() + 1};
 	uint64_t start = port_cycles();
 
 	(void)b;
 	for (unsigned i = LIVES; i; i--) {
-		uint32_t id = thread_create("bench", nothing, NULL, NULL);
+		uint32_t id = thread_create("bench", nothing, NULL, &options);
 
 		if (!id || thread_join(id, NULL))
 			return;
@@ -52,7 +53,10 @@ static void yield_timed(void *argument)
 /* Both on this CPU, equals, and alone while the shell waits. */
 static void round_yield(const struct bench *b, struct bench_round *r)
 {
-	const struct thread_options options = {.priority = THREAD_PRIORITY_SHELL};
+	const struct thread_options options = {
+		.priority = THREAD_PRIORITY_SHELL,
+		.cpu_plus_one = port_cpu() + 1,
+	};
 	uint32_t timed, partner;
 
 	(void)b;
