@@ -34,6 +34,13 @@ void page_clear(pfn_t frame, uint64_t pages)
 	__builtin_memset(port_phys_to_virt(pfn_to_paddr(frame)), 0, pages * PAGE_BYTES);
 }
 
+/* Out of line, so that its callers call nothing and need no frame. */
+cold_fn static pfn_t cleared(pfn_t frame, unsigned order)
+{
+	page_clear(frame, (uint64_t)1 << order);
+	return frame;
+}
+
 /* Inline so that the order and the flags, mostly constants, cost nothing. */
 static inline pfn_t alloc_inline(struct page_allocator *pa, unsigned order, unsigned flags,
 				 uintptr_t caller)
@@ -42,20 +49,18 @@ static inline pfn_t alloc_inline(struct page_allocator *pa, unsigned order, unsi
 		port_irq_t irq = port_irq_save();
 		struct page_cpu *pc = pa->cpu[port_cpu()];
 		struct page_stack *s = &pc->stack[order];
-		uint64_t count = s->count;
+		uint64_t count;
 
-		if (likely(count)) {
-			pfn_t frame = pc->frames[page_cache_first(order) + count - 1];
+		if (likely(!__builtin_sub_overflow(s->count, 1, &count))) {
+			pfn_t frame = pc->frames[page_cache_first(order) + count];
 			uint64_t *word = &pa->descs[frame.n].word;
 
 			if (likely((uint32_t)*word == PAGE_NONE)) {
 				*word = DESC_HEAD_1(order) | DESC_CALLER(caller);
-				s->count = count - 1;
+				s->count = count;
 				s->allocs++;
 				port_irq_restore(irq);
-				if (unlikely(flags & PAGE_ZEROED))
-					page_clear(frame, (uint64_t)1 << order);
-				return frame;
+				return flags & PAGE_ZEROED ? cleared(frame, order) : frame;
 			}
 		}
 		port_irq_restore(irq);

@@ -12,35 +12,35 @@
 
 #define CHUNK 512u
 
-/*
- * Empty one bitmap word into out[0], out[step], ..., at most `room`; returns how
- * many. With `desc` 0 the descriptors stay as they are.
- */
+/* `n` frames that follow each other into out[0], out[step], ...; `desc` 0 leaves descriptors alone. */
+static inline void take_run(struct page *descs, uint64_t frame, uint64_t desc, pfn_t *out,
+			    ptrdiff_t step, size_t n)
+{
+#pragma clang loop unroll_count(8)
+	for (size_t i = 0; i < n; i++) {
+		if (desc)
+			descs[frame + i].word = desc;
+		out[step * (ptrdiff_t)i].n = frame + i;
+	}
+}
+
+/* Empty one bitmap word (not 0), lowest frame first, at most `room`; returns how many. */
 static inline size_t take_word(struct page_allocator *pa, uint64_t *word, uint64_t first_frame,
 			       uint64_t desc, pfn_t *out, ptrdiff_t step, size_t room)
 {
-	struct page *descs = &pa->descs[first_frame];
 	uint64_t left = *word;
 	size_t n = 0;
 
-	if (left == ~(uint64_t)0 && room >= 64) {
-		for (; n < 64; n++, out += step) {
-			if (desc)
-				descs[n].word = desc;
-			out->n = first_frame + n;
-		}
-		*word = 0;
-		return n;
-	}
 	do {
-		unsigned bit = bits_lowest(left);
+		unsigned at = bits_lowest(left);
+		uint64_t zeros = ~(left >> at);
+		size_t ones = zeros ? bits_lowest(zeros) : 64;
 
-		left &= left - 1;
-		if (desc)
-			descs[bit].word = desc;
-		out->n = first_frame + bit;
-		out += step;
-		n++;
+		if (ones > room - n)
+			ones = room - n;
+		take_run(pa->descs, first_frame + at, desc, out + step * (ptrdiff_t)n, step, ones);
+		left &= ~bits_mask(at, (unsigned)ones);
+		n += ones;
 	} while (left && n < room);
 	*word = left;
 	return n;

@@ -65,8 +65,11 @@ void page_cpu_limits(struct page_allocator *pa)
 		uint64_t most = page_cache_first(k + 1) - page_cache_first(k);
 		uint64_t limit = share >> k < most ? share >> k : most;
 
+		/* One large block is worth more than its share. */
+		if (!limit && small >> k)
+			limit = 1;
 		/* Read by all CPUs without the lock: any of its values will do. */
-		__atomic_store_n(&pa->cache_limit[k], (uint32_t)limit, __ATOMIC_RELAXED);
+		__atomic_store_n(&pa->cache_limit[k], limit, __ATOMIC_RELAXED);
 	}
 }
 
@@ -313,7 +316,7 @@ pfn_t page_alloc_slow(struct page_allocator *pa, unsigned order, unsigned flags,
 static void give_slow(struct page_allocator *pa, uint64_t head, unsigned order)
 {
 	struct page_cpu *pc = pa->caches[port_cpu()];
-	uint32_t limit = order < PAGE_CACHE_ORDERS ? pa->cache_limit[order] : 0;
+	uint64_t limit = order < PAGE_CACHE_ORDERS ? pa->cache_limit[order] : 0;
 
 	if (pc && limit) {
 		struct page_stack *s = &pc->stack[order];

@@ -128,7 +128,7 @@ struct page_allocator {
 	struct page_cpu *cpu[PORT_CPUS_MAX];
 	struct page_cpu *caches[PORT_CPUS_MAX];  /* NULL: not online */
 	unsigned cpus;                           /* one past the highest that is */
-	uint32_t cache_limit[PAGE_CACHE_ORDERS]; /* blocks a CPU may keep */
+	uint64_t cache_limit[PAGE_CACHE_ORDERS]; /* blocks a CPU may keep */
 	uint32_t checking;                       /* page_check() is at work; atomic */
 	uint64_t cached_twice;                   /* a frame found in two caches, to be reported */
 	uint32_t dirty_count;

@@ -39,10 +39,13 @@ static inline bool port_irq_enabled(void)
 
 static inline unsigned port_cpu(void)
 {
-	unsigned index;
+	uint64_t index;
 
-	__asm__ volatile("movl %%gs:%c1, %0" : "=r"(index) : "i"(PORT_GS_INDEX));
-	return index;
+	__asm__ volatile("movl %%gs:%c1, %k0" : "=r"(index) : "i"(PORT_GS_INDEX));
+	/* Writing the low half cleared the rest; tell the compiler, or it does so again. */
+	if (index >= PORT_CPUS_MAX)
+		__builtin_unreachable();
+	return (unsigned)index;
 }
 
 void tlb_answer(void);
