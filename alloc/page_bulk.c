@@ -25,8 +25,10 @@ static inline void take_run(struct page *descs, uint64_t frame, uint64_t desc, p
 }
 
 /* Empty one bitmap word (not 0), lowest frame first, at most `room`; returns how many. */
-static inline size_t take_word(struct page_allocator *pa, uint64_t *word, uint64_t first_frame,
-			       uint64_t desc, pfn_t *out, ptrdiff_t step, size_t room)
+static inline __attribute__((always_inline)) size_t take_word(struct page_allocator *pa,
+							      uint64_t *word, uint64_t first_frame,
+							      uint64_t desc, pfn_t *out,
+							      ptrdiff_t step, size_t room)
 {
 	uint64_t left = *word;
 	size_t n = 0;
@@ -47,8 +49,10 @@ static inline size_t take_word(struct page_allocator *pa, uint64_t *word, uint64
 }
 
 /* Up to `room` pages from the pageblock a single page would come from. */
-static inline size_t take_singles(struct page_allocator *pa, enum page_zone zone, uint64_t desc,
-				  pfn_t *out, ptrdiff_t step, size_t room)
+static inline __attribute__((always_inline)) size_t take_singles(struct page_allocator *pa,
+								 enum page_zone zone, uint64_t desc,
+								 pfn_t *out, ptrdiff_t step,
+								 size_t room)
 {
 	struct superblock *sb;
 	struct pageblock *info;

@@ -33,6 +33,7 @@
 
 #include "page_bits.h"
 #include <quire/page.h>
+#include <quire/page_fast.h>
 
 #define CLASS_WHOLE   9u /* of a wholly free pageblock */
 #define PARTIAL_LISTS 9u /* classes 0..8 */
@@ -105,18 +106,11 @@ static inline struct superblock *superblock_at(const struct page_allocator *pa, 
 /* The superblock of any frame, or NULL where its pageblock is not described. */
 struct superblock *superblock_find(const struct page_allocator *pa, uint64_t frame);
 
-/* Descriptor words; layout in quire/page.h. */
-#define DESC_ORDER_SHIFT   4
-#define DESC_PAGES_SHIFT   4
-#define DESC_PAGES_MASK    0xfffffu
-#define DESC_REF_SHIFT     9
-#define DESC_REF_ONE       ((uint64_t)1 << DESC_REF_SHIFT)
-#define DESC_REF_MAX       0x7fffffu
-#define DESC_CALLER_SHIFT  32
-#define DESC_CALLER(c)     ((uint64_t)(c) << DESC_CALLER_SHIFT)
-#define DESC_HEAD(order)   ((uint64_t)PAGE_HEAD | (uint64_t)(order) << DESC_ORDER_SHIFT)
-#define DESC_HEAD_1(order) (DESC_HEAD(order) | DESC_REF_ONE)
-#define DESC_RUN(pages)    ((uint64_t)PAGE_RUN | (uint64_t)(pages) << DESC_PAGES_SHIFT)
+/* More of descriptor words; see quire/page_fast.h and the layout in quire/page.h. */
+#define DESC_PAGES_SHIFT 4
+#define DESC_PAGES_MASK  0xfffffu
+#define DESC_REF_MAX     0x7fffffu
+#define DESC_RUN(pages)  ((uint64_t)PAGE_RUN | (uint64_t)(pages) << DESC_PAGES_SHIFT)
 
 static inline unsigned desc_order(uint64_t word)
 {
@@ -139,56 +133,8 @@ uint64_t desc_pages(uint64_t word);
 /* Zero the pages. No lock. */
 void page_clear(pfn_t frame, uint64_t pages);
 
-/*
- * One CPU's cache: a stack of free blocks for each order.
- *
- *   frames  | order 0: 256 slots           | order 1: 32 | order 2: 16 | ... | order 9: 2 |
- *            ^ PAGE_CACHE_FIRST(0)          ^ (1)         ^ (2)
- *
- * The bitmaps say of a cached block that it is used, its descriptor says NONE.
- * Only the owner touches any of it, with interrupts off; filling, draining and
- * everything else that goes between cache and bitmaps holds pa->lock as well.
- */
-struct page_stack {
-	uint64_t count;    /* blocks */
-	uint64_t allocs;   /* served; frees = allocs + count - moved_in */
-	uint64_t moved_in; /* blocks filled in less blocks drained */
-};
-
-#define PAGE_CACHE_SLOTS 348
-
-struct page_cpu {
-	/* Frames from..from+span-1 are kept when freed; others go back at once. */
-	_Alignas(64) uint64_t from;
-	uint64_t span;
-	struct page_stack stack[PAGE_CACHE_ORDERS];
-	uint64_t refills, drains;
-	pfn_t frames[PAGE_CACHE_SLOTS];
-};
-
-/* Where the slots of an order begin; the last entry is where they all end. */
-static inline unsigned page_cache_first(unsigned order)
-{
-	static const uint16_t first[PAGE_CACHE_ORDERS + 1] = {
-		0, 256, 288, 304, 320, 328, 336, 340, 344, 346, PAGE_CACHE_SLOTS,
-	};
-
-	return first[order];
-}
-
-/* Is a request of this kind served from the caches? */
-static inline bool page_is_cached(unsigned order, unsigned flags)
-{
-	return order < PAGE_CACHE_ORDERS && !(flags & (PAGE_BELOW_4G | PAGE_BELOW_1M));
-}
-
 /* alloc/page_cpu.c */
 
-/* The cache of a CPU that has none: nothing in it, nothing goes into it. */
-extern struct page_cpu page_cpu_closed;
-/* The caches served neither: take the lock. */
-pfn_t page_alloc_slow(struct page_allocator *pa, unsigned order, unsigned flags, uintptr_t caller);
-void page_free_slow(struct page_allocator *pa, pfn_t head, unsigned order, uintptr_t caller);
 /* Empty this CPU's cache; false when it was empty. Lock held. */
 bool page_cpu_drain_own(struct page_allocator *pa);
 /* How many blocks a CPU may keep: after memory or CPUs came. Lock held. */

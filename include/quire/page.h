@@ -174,30 +174,16 @@ must_check int page_cpu_online(struct page_allocator *pa, unsigned cpu);
 /* Empty a CPU's cache into the bitmaps. Context: that CPU, interrupts off. */
 void page_cpu_drain(struct page_allocator *pa, unsigned cpu);
 
-/* page_alloc(pa, 0, PAGE_ANY) and page_free(pa, frame, 0), the most frequent requests of all. */
-must_check pfn_t page_alloc_one(struct page_allocator *pa);
-void page_free_one(struct page_allocator *pa, pfn_t frame);
-/* Every other order and flag. */
-must_check pfn_t page_alloc_block(struct page_allocator *pa, unsigned order, unsigned flags);
-void page_free_block(struct page_allocator *pa, pfn_t head, unsigned order);
-
 /* 2^order frames, aligned to their size; order 0..PAGE_ORDER_MAX, else PFN_NONE. One reference. */
-must_check static inline pfn_t page_alloc(struct page_allocator *pa, unsigned order, unsigned flags)
-{
-	if (__builtin_constant_p(order == 0 && flags == PAGE_ANY) && order == 0 &&
-	    flags == PAGE_ANY)
-		return page_alloc_one(pa);
-	return page_alloc_block(pa, order, flags);
-}
+must_check static inline pfn_t page_alloc(struct page_allocator *pa, unsigned order,
+					  unsigned flags);
 
 /* The inverse. The order must be the one allocated. References must be 1 (see page_put). */
-static inline void page_free(struct page_allocator *pa, pfn_t head, unsigned order)
-{
-	if (__builtin_constant_p(order) && order == 0)
-		page_free_one(pa, head);
-	else
-		page_free_block(pa, head, order);
-}
+static inline void page_free(struct page_allocator *pa, pfn_t head, unsigned order);
+
+/* The same out of line: what the inline functions come to, but for single pages. */
+must_check pfn_t page_alloc_block(struct page_allocator *pa, unsigned order, unsigned flags);
+void page_free_block(struct page_allocator *pa, pfn_t head, unsigned order);
 
 /* Up to `count` single frames into `out`; returns how many (fewer only when memory is out). */
 must_check size_t page_alloc_bulk(struct page_allocator *pa, pfn_t *out, size_t count,
@@ -320,5 +306,23 @@ uint64_t page_free_pages(const struct page_allocator *pa);
  * while one CPU is online.
  */
 const char *page_check(struct page_allocator *pa);
+
+#include <quire/page_fast.h>
+
+static inline pfn_t page_alloc(struct page_allocator *pa, unsigned order, unsigned flags)
+{
+	if (__builtin_constant_p(order == 0 && flags == PAGE_ANY) && order == 0 &&
+	    flags == PAGE_ANY)
+		return page_alloc_inline(pa, 0, PAGE_ANY, port_here());
+	return page_alloc_block(pa, order, flags);
+}
+
+static inline void page_free(struct page_allocator *pa, pfn_t head, unsigned order)
+{
+	if (__builtin_constant_p(order) && order == 0)
+		page_free_inline(pa, head, 0, port_here());
+	else
+		page_free_block(pa, head, order);
+}
 
 #endif

@@ -14,6 +14,7 @@
  *   port_irq_restore(s)     back to that state
  *   port_irq_enabled()      are they on?
  *   port_cpu()              this CPU, 0 ... PORT_CPUS_MAX - 1; stable while interrupts are off
+ *   port_here()             an address in the function it is inlined into
  *   port_relax()            inside spin loops
  *   port_phys_to_virt(p)    where the kernel sees that RAM; valid for every described page
  *   port_virt_to_phys(v)    the inverse; garbage in, garbage out: callers check the frame

@@ -15,7 +15,9 @@
 long host_fail_after = -1;
 struct host_live host_live;
 
-static struct page_allocator pages; /* only its address is used here */
+struct page_cpu page_cpu_closed;
+/* Nothing of it is used but this: no CPU has a cache. */
+static struct page_allocator pages = {.cpu = {[0 ... PORT_CPUS_MAX - 1] = &page_cpu_closed}};
 struct kheap kernel_heap = {.pages = &pages};
 
 /* In front of every object; keeps malloc's alignment. */
@@ -96,14 +98,22 @@ void page_free_block(struct page_allocator *pa, pfn_t head, unsigned order)
 	host_live.blocks--;
 }
 
-pfn_t page_alloc_one(struct page_allocator *pa)
+pfn_t page_alloc_slow(struct page_allocator *pa, unsigned order, unsigned flags, uintptr_t caller)
 {
-	return page_alloc_block(pa, 0, PAGE_ANY);
+	(void)caller;
+	return page_alloc_block(pa, order, flags);
 }
 
-void page_free_one(struct page_allocator *pa, pfn_t frame)
+void page_free_slow(struct page_allocator *pa, pfn_t frame, unsigned order, uintptr_t caller)
 {
-	page_free_block(pa, frame, 0);
+	(void)caller;
+	page_free_block(pa, frame, order);
+}
+
+pfn_t page_cleared(pfn_t frame, unsigned order)
+{
+	(void)order;
+	return frame;
 }
 
 void host_heap_reset(void)

@@ -39,6 +39,15 @@ static inline unsigned port_cpu(void)
 	return host_cpu;
 }
 
+/* Inlined, an address inside the caller. */
+static inline uintptr_t port_here(void)
+{
+	uintptr_t here;
+
+	__asm__("leaq 0(%%rip), %0" : "=r"(here));
+	return here;
+}
+
 static inline void port_relax(void)
 {
 	__builtin_ia32_pause();

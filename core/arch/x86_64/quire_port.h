@@ -48,6 +48,15 @@ static inline unsigned port_cpu(void)
 	return (unsigned)index;
 }
 
+/* Inlined, an address inside the caller. */
+static inline uintptr_t port_here(void)
+{
+	uintptr_t here;
+
+	__asm__("leaq 0(%%rip), %0" : "=r"(here));
+	return here;
+}
+
 void tlb_answer(void);
 
 /*
