@@ -33,7 +33,6 @@
 
 #include "page_bits.h"
 #include <quire/page.h>
-#include <quire/page_fast.h>
 
 #define CLASS_WHOLE   9u /* of a wholly free pageblock */
 #define PARTIAL_LISTS 9u /* classes 0..8 */
