@@ -71,6 +71,24 @@ static void enable_pat(void)
 	wrmsr(MSR_PAT, pat);
 }
 
+/*
+ * AMD's families 0Fh (from model 40h) to 11h halt into C1E where the firmware says so, and there
+ * the local APIC's timer stands still: an idle machine would not wake again. BKDG for family 10h,
+ * MSRC001_0055, bits 27 and 28. A hypervisor does not pass that on.
+ */
+static void disable_c1e(void)
+{
+	uint32_t signature = cpuid(1, 0).eax, base = signature >> 8 & 0xf;
+	uint32_t family = base == 0xf ? base + (signature >> 20 & 0xff) : base;
+	uint32_t model = (signature >> 12 & 0xf0) | (signature >> 4 & 0xf);
+	bool amd = cpuid(0, 0).ecx == 0x444d4163; /* "cAMD", the end of "AuthenticAMD" */
+
+	if (!amd || cpu_features.hypervisor || family < 0xf || family > 0x11 ||
+	    (family == 0xf && model < 0x40))
+		return;
+	wrmsr(MSR_AMD_INTERRUPT_PENDING, rdmsr(MSR_AMD_INTERRUPT_PENDING) & ~AMD_HALT_ENTERS_C1E);
+}
+
 void features_enable_paging(void)
 {
 	const struct cpu_features *f = &cpu_features;
@@ -86,6 +104,7 @@ void features_enable_paging(void)
 	cr4 |= f->smap ? CR4_SMAP : 0;
 	cr4 |= f->umip ? CR4_UMIP : 0;
 	write_cr4(cr4);
+	disable_c1e();
 }
 
 void features_log(void)

@@ -36,6 +36,9 @@
 #define EFER_LME ((uint64_t)1 << 8)
 #define EFER_NXE ((uint64_t)1 << 11)
 
+#define MSR_AMD_INTERRUPT_PENDING 0xc0010055u
+#define AMD_HALT_ENTERS_C1E       ((uint64_t)3 << 27)
+
 static inline uint8_t inb(uint16_t port)
 {
 	uint8_t v;
