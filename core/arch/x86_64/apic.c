@@ -127,18 +127,25 @@ static void find(void)
 static void set_up(void)
 {
 	const struct acpi_platform *p = platform();
+	bool boot = this_cpu() == &boot_cpu;
+	bool nmi_on_0 = boot && p->nmi_on_lint[0];
+	bool nmi_on_1 = boot && (p->nmi_on_lint[1] || !p->nmi_on_lint[0]);
 
 	this_cpu()->apic_id = apic_id();
 	apic_write(REG_LVT_TIMER, LVT_MASKED);
 	apic_write(REG_LVT_THERMAL, LVT_MASKED);
 	apic_write(REG_LVT_PERF, LVT_MASKED);
 	apic_write(REG_LVT_ERROR, LVT_MASKED);
-	/* LINT0 is where the PIC comes in; LINT1 is NMI on every PC, whether the MADT says so or not. */
-	apic_write(REG_LVT_LINT0, p->nmi_on_lint[0] ? LVT_NMI : LVT_MASKED);
-	apic_write(REG_LVT_LINT1, p->nmi_on_lint[0] && !p->nmi_on_lint[1] ? LVT_MASKED : LVT_NMI);
+	/* While the APIC is off, and after INIT it is, masks cannot be cleared. Section 10.4.7.2. */
+	apic_write(REG_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
+	/*
+	 * LINT0 is where the PIC comes in; LINT1 is NMI on every PC, whether the MADT says so or
+	 * not. The wires lead to every CPU: one is to report.
+	 */
+	apic_write(REG_LVT_LINT0, nmi_on_0 ? LVT_NMI : LVT_MASKED);
+	apic_write(REG_LVT_LINT1, nmi_on_1 ? LVT_NMI : LVT_MASKED);
 	apic_write(REG_ERROR, 0);
 	apic_write(REG_TASK_PRIORITY, 0);
-	apic_write(REG_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
 }
 
 void apic_init(void)
