@@ -212,7 +212,7 @@ static unsigned block_choose(struct page_allocator *pa, struct superblock *sb, u
 	return block;
 }
 
-bool block_for_single(struct page_allocator *pa, enum page_zone zone, struct superblock **sb,
+bool block_for_single(struct page_allocator *pa, unsigned zone, struct superblock **sb,
 		      unsigned *block)
 {
 	struct page_free_set *set = &pa->zones[zone];
@@ -285,7 +285,7 @@ static inline uint64_t take_from_list(struct page_allocator *pa, struct superblo
 }
 
 /*
- * The LOW zone is one pageblock, and frame 0 is never free: nothing of order 9
+ * The LOW zone is one pageblock in all, and frame 0 is never free: nothing of order 9
  * or more is ever in it. Who needs memory below 1 MiB gets the lower half;
  * everyone else comes last and takes from the upper half while it lasts.
  */
@@ -295,9 +295,11 @@ static uint64_t take_low(struct page_allocator *pa, unsigned order, uint64_t pag
 	struct superblock *sb;
 	uint64_t words, upper;
 
-	if (!pa->zones[PAGE_ZONE_LOW].free || order >= CLASS_WHOLE)
+	if (!pa->low_superblock || order >= CLASS_WHOLE)
 		return PFN_NONE.n;
 	sb = &pa->superblocks[pa->low_superblock - 1];
+	if (!pa->zones[sb->zone].free)
+		return PFN_NONE.n;
 	words = runs_words(block_info(sb, 0)->runs, order);
 	upper = words & ~lower_half;
 	if (flags & PAGE_BELOW_1M)
@@ -309,8 +311,7 @@ static uint64_t take_low(struct page_allocator *pa, unsigned order, uint64_t pag
 	return take_in_block(pa, sb, 0, words, order, (unsigned)pages);
 }
 
-uint64_t page_take_zone(struct page_allocator *pa, enum page_zone zone, unsigned order,
-			uint64_t pages)
+uint64_t page_take_zone(struct page_allocator *pa, unsigned zone, unsigned order, uint64_t pages)
 {
 	struct page_free_set *set = &pa->zones[zone];
 	unsigned list = list_choose(pa, set, order);
@@ -322,13 +323,11 @@ uint64_t page_take_zone(struct page_allocator *pa, enum page_zone zone, unsigned
 
 uint64_t page_take(struct page_allocator *pa, unsigned order, uint64_t pages, unsigned flags)
 {
-	unsigned z = flags & PAGE_BELOW_1M   ? PAGE_ZONE_LOW
-		     : flags & PAGE_BELOW_4G ? PAGE_ZONE_DMA32
-					     : PAGE_ZONE_NORMAL;
-
 	page_settle(pa);
-	for (; z > PAGE_ZONE_LOW; z--) {
-		uint64_t frame = page_take_zone(pa, z, order, pages);
+	if (unlikely(flags & PAGE_BELOW_1M))
+		return take_low(pa, order, pages, flags);
+	for (const uint8_t *near = zones_near(pa, flags); *near; near++) {
+		uint64_t frame = page_take_zone(pa, *near, order, pages);
 
 		if (frame != PFN_NONE.n)
 			return frame;

@@ -50,7 +50,7 @@ static inline __attribute__((always_inline)) size_t take_word(struct page_alloca
 
 /* Up to `room` pages from the pageblock a single page would come from. */
 static inline __attribute__((always_inline)) size_t take_singles(struct page_allocator *pa,
-								 enum page_zone zone, uint64_t desc,
+								 unsigned zone, uint64_t desc,
 								 pfn_t *out, ptrdiff_t step,
 								 size_t room)
 {
@@ -80,7 +80,7 @@ static inline __attribute__((always_inline)) size_t take_singles(struct page_all
 	return n;
 }
 
-size_t page_take_singles(struct page_allocator *pa, enum page_zone zone, pfn_t *out, size_t room)
+size_t page_take_singles(struct page_allocator *pa, unsigned zone, pfn_t *out, size_t room)
 {
 	size_t n = 0, got;
 
@@ -97,10 +97,9 @@ static size_t take_some(struct page_allocator *pa, unsigned flags, uint64_t desc
 {
 	size_t n = 0;
 
-	if (!(flags & (PAGE_BELOW_4G | PAGE_BELOW_1M)))
-		n = take_singles(pa, PAGE_ZONE_NORMAL, desc, out, 1, room);
-	if (!n && !(flags & PAGE_BELOW_1M))
-		n = take_singles(pa, PAGE_ZONE_DMA32, desc, out, 1, room);
+	if (!(flags & PAGE_BELOW_1M))
+		for (const uint8_t *near = zones_near(pa, flags); *near && !n; near++)
+			n = take_singles(pa, *near, desc, out, 1, room);
 	if (!n) {
 		/* Who needs more than there is gets what this CPU has cached as well.
 		 * The LOW zone has rules about who gets which half: one at a time. */

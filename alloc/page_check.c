@@ -223,7 +223,7 @@ static const char *check_superblock(const struct page_allocator *pa, const struc
 }
 
 /* Every superblock on a list belongs there; the lists end. */
-static const char *check_zone_lists(const struct page_allocator *pa, enum page_zone zone)
+static const char *check_zone_lists(const struct page_allocator *pa, unsigned zone)
 {
 	const struct page_free_set *set = &pa->zones[zone];
 
@@ -295,7 +295,7 @@ static const char *mark_cached(struct page_allocator *pa, bool on, uint64_t *blo
 
 static const char *check_locked(const struct page_allocator *pa, uint64_t cached)
 {
-	struct tally zone[PAGE_ZONES] = {0};
+	struct tally zone[PAGE_NODE_ZONES] = {0};
 	const char *wrong;
 
 	for (uint32_t i = 0; i < pa->superblock_count; i++) {
@@ -305,7 +305,7 @@ static const char *check_locked(const struct page_allocator *pa, uint64_t cached
 		if (wrong)
 			return wrong;
 	}
-	for (unsigned z = 0; z < PAGE_ZONES; z++) {
+	for (unsigned z = 0; z < pa->nodes * PAGE_ZONES; z++) {
 		wrong = check_zone_lists(pa, z);
 		if (wrong)
 			return wrong;

@@ -12,7 +12,8 @@
  *   frees of an order = allocs + blocks in the stack - moved in
  * Only unrestricted requests are served from a cache, and only memory that is
  * not scarce goes in: never the LOW zone, and memory below 4 GiB only while
- * there is none above. All caches together keep at most 1/64 of the memory in
+ * there is none above; and only of the node that the CPU is served from first,
+ * so that pages freed far from home go home. All caches together keep at most 1/64 of the memory in
  * single pages and as much again in each other order, and a request that fails
  * empties its own CPU's cache and tries again.
  *
@@ -40,10 +41,20 @@ struct page_cpu page_cpu_closed;
 /* Which frames stay when freed: memory below 4 GiB is for those who need it, while there is other. */
 static void cache_settle_range(const struct page_allocator *pa, struct page_cpu *pc)
 {
-	uint64_t from = pa->zones[PAGE_ZONE_NORMAL].free ? DMA32_END : PAGEBLOCK_PAGES;
+	const struct page_near *near = &pa->near[pa->cpu_node[pc->cpu]];
+	bool other = near->any[0] % PAGE_ZONES == PAGE_ZONE_NORMAL && pa->zones[near->any[0]].free;
+	uint64_t from = other ? DMA32_END : PAGEBLOCK_PAGES;
 
+	if (from < near->first)
+		from = near->first;
 	pc->from = from;
-	pc->span = pa->pfn_limit > from ? pa->pfn_limit - from : 0;
+	pc->span = near->end > from ? near->end - from : 0;
+}
+
+void page_cpu_moved(const struct page_allocator *pa, unsigned cpu)
+{
+	if (pa->caches[cpu])
+		cache_settle_range(pa, pa->caches[cpu]);
 }
 
 static bool stays(const struct page_cpu *pc, uint64_t frame)
@@ -55,7 +66,7 @@ void page_cpu_limits(struct page_allocator *pa)
 {
 	uint64_t managed = 0, share, small;
 
-	for (unsigned z = 0; z < PAGE_ZONES; z++)
+	for (unsigned z = 0; z < pa->nodes * PAGE_ZONES; z++)
 		managed += pa->zones[z].managed;
 	share = managed / CPU_SHARE;
 	small = managed / CACHE_SHARE / (pa->cpus ? pa->cpus : 1);
@@ -75,6 +86,7 @@ void page_cpu_limits(struct page_allocator *pa)
 
 void page_cpu_start(struct page_allocator *pa, unsigned cpu, struct page_cpu *pc)
 {
+	pc->cpu = cpu;
 	cache_settle_range(pa, pc);
 	if (pa->cpus <= cpu)
 		pa->cpus = cpu + 1;
@@ -211,7 +223,7 @@ static void cache_drain(struct page_allocator *pa, struct page_cpu *pc, unsigned
 }
 
 /* Blocks of one zone into an empty stack, the lowest on top; returns how many. */
-static size_t fill_from(struct page_allocator *pa, enum page_zone zone, unsigned order, pfn_t *out,
+static size_t fill_from(struct page_allocator *pa, unsigned zone, unsigned order, pfn_t *out,
 			size_t batch)
 {
 	size_t n = 0;
@@ -233,14 +245,13 @@ static void cache_fill(struct page_allocator *pa, struct page_cpu *pc, unsigned 
 {
 	struct page_stack *s = &pc->stack[order];
 	pfn_t *frames = &pc->frames[page_cache_first(order)];
-	size_t batch = (pa->cache_limit[order] + 1) / 2, n;
+	size_t batch = (pa->cache_limit[order] + 1) / 2, n = 0;
 
 	if (!batch)
 		return;
 	page_settle(pa);
-	n = fill_from(pa, PAGE_ZONE_NORMAL, order, frames, batch);
-	if (!n)
-		n = fill_from(pa, PAGE_ZONE_DMA32, order, frames, batch);
+	for (const uint8_t *near = zones_near(pa, PAGE_ANY); *near && !n; near++)
+		n = fill_from(pa, *near, order, frames, batch);
 	/* They were put in from the end of the batch down. */
 	if (n < batch)
 		__builtin_memmove(frames, frames + batch - n, n * sizeof *frames);

@@ -94,19 +94,22 @@ static void *take_bytes(struct page_allocator *pa, void *(*source)(size_t), uint
 	return (void *)(uintptr_t)align_up((uintptr_t)memory, CACHE_LINE);
 }
 
-static void superblock_start(struct page_allocator *pa, struct superblock *sb, uint64_t super)
+static void superblock_start(struct page_allocator *pa, struct superblock *sb, uint64_t super,
+			     struct node_cursor *nodes)
 {
 	uint64_t gib = super ? super - 1 : 0;
+	uint64_t pages = super ? SUPERBLOCK_PAGES : PAGEBLOCK_PAGES;
 
 	sb->first_frame = gib << SUPERBLOCK_SHIFT;
 	sb->rank = pa->desc_frames_used;
 	sb->top = CLASS_NONE;
+	sb->zone = (uint8_t)(node_of_frames(nodes, sb->first_frame, pages) * PAGE_ZONES);
 	if (!super) {
-		sb->zone = PAGE_ZONE_LOW;
+		sb->zone += PAGE_ZONE_LOW;
 		pa->low_superblock = 1;
 		return;
 	}
-	sb->zone = gib < DMA32_SUPERS ? PAGE_ZONE_DMA32 : PAGE_ZONE_NORMAL;
+	sb->zone += gib < DMA32_SUPERS ? PAGE_ZONE_DMA32 : PAGE_ZONE_NORMAL;
 	pa->superblock_of[gib] = (uint32_t)(sb - pa->superblocks) + 1;
 }
 
@@ -115,6 +118,7 @@ static void lay_out(struct page_allocator *pa, const struct page_config *config,
 		    uintptr_t blocks)
 {
 	struct pieces pieces = {.config = config};
+	struct node_cursor nodes = {.nodes = config->nodes};
 	struct piece piece;
 	struct superblock *sb = NULL;
 	uint64_t super = NO_SUPERBLOCK;
@@ -125,7 +129,8 @@ static void lay_out(struct page_allocator *pa, const struct page_config *config,
 		if (piece.super != super) {
 			super = piece.super;
 			sb = &pa->superblocks[pa->superblock_count++];
-			superblock_start(pa, sb, super);
+			superblock_start(pa, sb, super, &nodes);
+			node_add_superblock(&nodes, sb);
 			end = piece.first;
 			sb->bitmaps = bitmaps + (uintptr_t)(span - end) * BITMAP_BYTES;
 			sb->blocks = blocks + (uintptr_t)(span - end) * sizeof(struct pageblock);
@@ -136,6 +141,7 @@ static void lay_out(struct page_allocator *pa, const struct page_config *config,
 		bits_set_plain(sb->fresh, piece.first, piece.count);
 		pa->desc_frames_used += piece.count;
 	}
+	nodes_rank(pa, &nodes);
 }
 
 int page_init(struct page_allocator *pa, const struct page_config *config)

@@ -64,7 +64,7 @@ struct superblock {
 	} link[PARTIAL_LISTS + 1];          /* of lists 0..8; the last one: of the list `top` */
 	uint8_t class_words[PARTIAL_LISTS]; /* which words of class_map[c] are not zero */
 	uint8_t top;                        /* list 9..18 it stands on, or CLASS_NONE */
-	uint8_t zone;
+	uint8_t zone;                       /* in pa->zones */
 	_Alignas(64) uint64_t class_map[PARTIAL_LISTS][BITS_WORDS];
 };
 
@@ -138,6 +138,8 @@ void page_clear(pfn_t frame, uint64_t pages);
 bool page_cpu_drain_own(struct page_allocator *pa);
 /* How many blocks a CPU may keep: after memory or CPUs came. Lock held. */
 void page_cpu_limits(struct page_allocator *pa);
+/* A CPU belongs to another node: that decides what it may cache. */
+void page_cpu_moved(const struct page_allocator *pa, unsigned cpu);
 /* Prepare a cache in zeroed memory. */
 void page_cpu_start(struct page_allocator *pa, unsigned cpu, struct page_cpu *pc);
 /* Bring the summaries of dirty pageblocks up to date. Lock held. */
@@ -150,15 +152,14 @@ static inline void page_settle(struct page_allocator *pa)
 }
 
 /* alloc/page_bulk.c: up to `room` single pages of one zone, descriptors left alone. Lock held. */
-size_t page_take_singles(struct page_allocator *pa, enum page_zone zone, pfn_t *out, size_t room);
+size_t page_take_singles(struct page_allocator *pa, unsigned zone, pfn_t *out, size_t room);
 
 /* alloc/page_block.c: taking and giving frames. The lock is held throughout. */
 
 /* `pages` frames where 2^order aligned ones are free (pages <= 2^order); PFN_NONE's n when none. */
 uint64_t page_take(struct page_allocator *pa, unsigned order, uint64_t pages, unsigned flags);
 /* 2^order frames of one zone, not LOW. */
-uint64_t page_take_zone(struct page_allocator *pa, enum page_zone zone, unsigned order,
-			uint64_t pages);
+uint64_t page_take_zone(struct page_allocator *pa, unsigned zone, unsigned order, uint64_t pages);
 /* The inverse of both, for frames checked to be taken. */
 void page_give(struct page_allocator *pa, uint64_t frame, uint64_t pages);
 
@@ -175,11 +176,39 @@ static inline void block_reclass_from(struct page_allocator *pa, struct superblo
 		block_reclass(pa, sb, block);
 }
 
+/* The zones a request without PAGE_BELOW_1M tries, nearest first, up to a 0. Interrupts off. */
+static inline const uint8_t *zones_near(const struct page_allocator *pa, unsigned flags)
+{
+	const struct page_near *near = &pa->near[pa->cpu_node[port_cpu()]];
+
+	return flags & PAGE_BELOW_4G ? near->below_4g : near->any;
+}
+
 /* `spare` grew: put the superblock on a higher list if it belongs there now. */
 void superblock_raise(struct page_allocator *pa, struct superblock *sb);
 /* The pageblock an order-0 request of that zone is served from, opened; false when none is left. */
-bool block_for_single(struct page_allocator *pa, enum page_zone zone, struct superblock **sb,
+bool block_for_single(struct page_allocator *pa, unsigned zone, struct superblock **sb,
 		      unsigned *block);
+
+/* alloc/page_node.c: for page_init(). */
+
+/* What is known of the nodes while superblocks are laid out, in ascending order. */
+struct node_cursor {
+	const struct page_nodes *nodes;
+	size_t range;   /* the first that may matter to the next superblock */
+	uint64_t zones; /* bit n: zone n has a superblock */
+	struct {
+		uint64_t first, end;
+	} extent[PAGE_NODES_MAX]; /* from its first superblock to its last */
+};
+_Static_assert(PAGE_NODE_ZONES <= 64, "a bit for each in node_cursor");
+
+/* The node that has most of the frames [first, first + pages). */
+unsigned node_of_frames(struct node_cursor *cursor, uint64_t first, uint64_t pages);
+/* The next superblock has its zone. */
+void node_add_superblock(struct node_cursor *cursor, const struct superblock *sb);
+/* All superblocks are laid out: in which order the CPUs of each node try their zones. */
+void nodes_rank(struct page_allocator *pa, const struct node_cursor *cursor);
 
 /* alloc/page_misuse.c */
 

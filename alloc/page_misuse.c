@@ -149,7 +149,8 @@ static void about_locked(const struct page_allocator *pa, const struct superbloc
 	uint64_t word = pa->descs[frame].word, head = frame;
 
 	out->described = true;
-	out->zone = sb->zone;
+	out->zone = (enum page_zone)(sb->zone % PAGE_ZONES);
+	out->node = sb->zone / PAGE_ZONES;
 	out->free = frame_is_free(sb, frame) || frame_is_cached(pa, sb, frame);
 	if (bits_test(sb->spare, block))
 		out->block_free = PAGEBLOCK_PAGES;

@@ -91,11 +91,11 @@ void page_cpu_stats(const struct page_allocator *pa, unsigned cpu, struct page_c
 	}
 }
 
-static enum page_zone zone_of(uint64_t frame)
+static void add_free(struct page_stats *out, unsigned zone, uint64_t pages)
 {
-	if (frame < PAGEBLOCK_PAGES)
-		return PAGE_ZONE_LOW;
-	return frame < (uint64_t)1 << (32 - PAGE_SHIFT) ? PAGE_ZONE_DMA32 : PAGE_ZONE_NORMAL;
+	out->node[zone / PAGE_ZONES][zone % PAGE_ZONES].free += pages;
+	out->zone[zone % PAGE_ZONES].free += pages;
+	out->free += pages;
 }
 
 /* What a CPU has cached is free memory, and what it has served was served. */
@@ -109,13 +109,12 @@ static void add_cpu(const struct page_allocator *pa, unsigned cpu, struct page_s
 		const pfn_t *frames = pc ? &pc->frames[page_cache_first(k)] : NULL;
 
 		for (uint64_t i = 0; i < of.cached[k]; i++)
-			out->zone[zone_of(frames[i].n)].free += (uint64_t)1 << k;
+			add_free(out, superblock_at(pa, frames[i].n)->zone, (uint64_t)1 << k);
 		out->counters.allocs[k] += of.allocs[k];
 		out->counters.frees[k] += of.frees[k];
 		out->free_blocks[k] += of.cached[k];
 	}
 	out->cached += of.pages;
-	out->free += of.pages;
 }
 
 void page_stats(struct page_allocator *pa, struct page_stats *out)
@@ -126,11 +125,14 @@ void page_stats(struct page_allocator *pa, struct page_stats *out)
 	*out = (struct page_stats){0};
 	irq = spin_lock(&pa->lock);
 	page_settle(pa);
-	for (unsigned z = 0; z < PAGE_ZONES; z++) {
-		out->zone[z].managed = pa->zones[z].managed;
-		out->zone[z].free = pa->zones[z].free;
-		out->managed += pa->zones[z].managed;
-		out->free += pa->zones[z].free;
+	out->nodes = pa->nodes;
+	for (unsigned i = 0; i < pa->nodes * PAGE_ZONES; i++) {
+		const struct page_free_set *zone = &pa->zones[i];
+
+		out->node[i / PAGE_ZONES][i % PAGE_ZONES].managed = zone->managed;
+		out->zone[i % PAGE_ZONES].managed += zone->managed;
+		out->managed += zone->managed;
+		add_free(out, i, zone->free);
 	}
 	for (uint32_t i = 0; i < pa->superblock_count; i++)
 		add_superblock(&pa->superblocks[i], out, n);
@@ -151,7 +153,7 @@ uint64_t page_free_pages(const struct page_allocator *pa)
 	struct page_cpu_stats of;
 	uint64_t pages = 0;
 
-	for (unsigned z = 0; z < PAGE_ZONES; z++)
+	for (unsigned z = 0; z < pa->nodes * PAGE_ZONES; z++)
 		pages += __atomic_load_n(&pa->zones[z].free, __ATOMIC_RELAXED);
 	for (unsigned cpu = 0; cpu < pa->cpus; cpu++) {
 		page_cpu_stats(pa, cpu, &of);

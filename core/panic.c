@@ -50,7 +50,7 @@ static void print_memory_state(void)
 {
 	uint64_t managed = 0, free = 0;
 
-	for (unsigned z = 0; z < PAGE_ZONES; z++) {
+	for (unsigned z = 0; z < array_len(kernel_pages.zones); z++) {
 		managed += kernel_pages.zones[z].managed;
 		free += kernel_pages.zones[z].free;
 	}

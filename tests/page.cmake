@@ -1,6 +1,6 @@
 # The page allocator.
 set(PAGE_TEST_SOURCES alloc/page.c alloc/page_block.c alloc/page_bulk.c alloc/page_check.c alloc/page_cpu.c alloc/page_init.c
-	alloc/page_misuse.c alloc/page_run.c alloc/page_share.c alloc/page_stats.c alloc/desc_plan.c alloc/region.c
+	alloc/page_misuse.c alloc/page_node.c alloc/page_run.c alloc/page_share.c alloc/page_stats.c alloc/desc_plan.c alloc/region.c
 	tests/host/pages.c)
 
 quire_host_test(test_page SOURCES tests/unit/test_page.c ${PAGE_TEST_SOURCES})
@@ -9,6 +9,7 @@ quire_host_test(test_page_recovery SOURCES tests/unit/test_page_recovery.c ${PAG
 quire_host_test(test_page_misuse SOURCES tests/unit/test_page_misuse.c ${PAGE_TEST_SOURCES})
 quire_host_test(test_page_init SOURCES tests/unit/test_page_init.c ${PAGE_TEST_SOURCES})
 quire_host_test(test_page_check SOURCES tests/unit/test_page_check.c ${PAGE_TEST_SOURCES})
+quire_host_test(test_page_node SOURCES tests/unit/test_page_node.c ${PAGE_TEST_SOURCES})
 file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/corpus_fuzz_page)
 quire_host_test(fuzz_page SOURCES tests/fuzz/fuzz_page.c ${PAGE_TEST_SOURCES} FLAGS -fsanitize=fuzzer LABELS fuzz
 	ARGS -max_total_time=10 -print_final_stats=1 -max_len=601

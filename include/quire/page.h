@@ -6,6 +6,7 @@
  *   pageblock   2 MiB   512 frames: one cache line of bitmap, a summary of its runs, a count
  *   superblock  1 GiB   512 pageblocks: a 512-bit set of the wholly free ones, and one a class
  *   zone                its superblocks, on one list for each order they can serve
+ *   node                three zones; the memory that is near some of the CPUs
  *
  * The class of a pageblock is the order of the largest naturally aligned free
  * run in it: 0..8, 9 when wholly free, none when full. An allocation of order
@@ -78,6 +79,36 @@ enum page_zone {
 	PAGE_ZONES,
 };
 
+/*
+ * NUMA nodes. A superblock belongs to one node, the one that has the most of its
+ * frames. A request is served by the nearest node that can, and within the node
+ * by NORMAL before DMA32; LOW comes after all nodes.
+ */
+#define PAGE_NODES_MAX 16
+
+/* Every zone of every node has a number of its own; node 0's are enum page_zone. */
+#define PAGE_NODE_ZONES (PAGE_NODES_MAX * PAGE_ZONES)
+
+struct page_node_range {
+	pfn_t start;
+	uint64_t pages;
+	unsigned node;
+};
+
+struct page_nodes {
+	unsigned count;                       /* 1..PAGE_NODES_MAX */
+	const struct page_node_range *ranges; /* ascending, disjoint; what is in none is node 0's */
+	size_t range_count;
+	uint8_t distance[PAGE_NODES_MAX][PAGE_NODES_MAX]; /* from, to; smaller is nearer */
+};
+
+/* The zones one node's CPUs take from, by number, nearest first; 0 ends the list. */
+struct page_near {
+	uint8_t any[2 * PAGE_NODES_MAX + 1];
+	uint8_t below_4g[PAGE_NODES_MAX + 1];
+	uint64_t first, end; /* frames of the node it begins with: what its CPUs may cache */
+};
+
 #define PAGE_LISTS          (PAGE_ORDER_MAX + 1)
 #define PAGE_FULLNESS_STEPS 6 /* wholly free; under 25, 50, 75, 100 % used; full */
 
@@ -121,7 +152,10 @@ struct page_allocator {
 	uint64_t desc_frames_used;
 	uint64_t metadata_bytes; /* taken from boot_alloc */
 	struct spinlock lock;
-	struct page_free_set zones[PAGE_ZONES];
+	struct page_free_set zones[PAGE_NODE_ZONES]; /* of node n: from n * PAGE_ZONES on */
+	unsigned nodes;
+	uint8_t cpu_node[PORT_CPUS_MAX];
+	struct page_near near[PAGE_NODES_MAX];
 	struct page_counters counters; /* of what went past the caches */
 
 	/* The caches: where CPU n finds its own (a closed one while page_check() runs), and all. */
@@ -141,7 +175,8 @@ struct page_config {
 	uint64_t pfn_limit;
 	const struct region *regions; /* normal form; read during page_init() only */
 	size_t region_count;
-	struct desc_plan plan; /* which pageblocks are described, and the array's frames */
+	struct desc_plan plan;          /* which pageblocks are described, and the array's frames */
+	const struct page_nodes *nodes; /* read during page_init() only; NULL: one node */
 	/* Zeroing memory source for superblocks and index; NULL ends the boot. */
 	void *(*boot_alloc)(size_t bytes);
 	/*
@@ -164,6 +199,10 @@ must_check int page_init(struct page_allocator *pa, const struct page_config *co
  * touched are added 64 at a time: O(GiB), not O(RAM).
  */
 uint64_t page_add(struct page_allocator *pa, pfn_t start, uint64_t pages);
+
+/* The node whose memory that CPU is served from first; 0 until told. On that CPU, or before it
+ * allocates. */
+void page_set_cpu_node(struct page_allocator *pa, unsigned cpu, unsigned node);
 
 /*
  * Give a CPU its cache, before it allocates. CPU 0 has one from page_init() on.
@@ -258,6 +297,7 @@ struct page_about {
 	uint32_t references;              /* HEAD only; see page_get() */
 	uintptr_t allocated_by, freed_by; /* full addresses, 0 when not known */
 	enum page_zone zone;
+	unsigned node;
 	uint64_t block_free; /* free frames in its pageblock */
 };
 void page_about(struct page_allocator *pa, pfn_t frame, struct page_about *out);
@@ -272,9 +312,11 @@ void page_about(struct page_allocator *pa, pfn_t frame, struct page_about *out);
 struct page_stats {
 	uint64_t managed, free, used; /* pages; managed = free + used */
 	uint64_t cached;              /* of the free ones, in the caches of CPUs */
-	struct {
+	struct page_zone_stats {
 		uint64_t managed, free;
-	} zone[PAGE_ZONES];
+	} zone[PAGE_ZONES]; /* of all nodes */
+	unsigned nodes;
+	struct page_zone_stats node[PAGE_NODES_MAX][PAGE_ZONES];
 	uint64_t free_blocks[PAGE_ORDER_MAX + 1]; /* free memory as a buddy allocator would list it:
 						     maximal aligned blocks; cached ones as cached */
 	uint64_t pageblocks;                      /* described */

@@ -35,6 +35,7 @@ struct page_cpu {
 	uint64_t span;
 	struct page_stack stack[PAGE_CACHE_ORDERS];
 	uint64_t refills, drains;
+	unsigned cpu; /* whose it is */
 	pfn_t frames[PAGE_CACHE_SLOTS];
 };
 

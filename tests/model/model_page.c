@@ -6,9 +6,10 @@
  * allocation it belongs to. Every answer of the allocator is checked against
  * it: what it hands out was free, aligned, in the right zone; where it says
  * there is none, a search of the whole map finds none either; what it refuses
- * was wrong. Memory maps are random too: holes, ragged ends, every zone.
+ * was wrong. Memory maps are random too: holes, ragged ends, every zone; and in
+ * two of three epochs the machine has up to three nodes.
  */
-#include "../unit/page_fixture.h"
+#include "page_nodes.h"
 
 #define EPOCHS      24
 #define OPERATIONS  50000 /* an epoch */
@@ -75,20 +76,30 @@ static bool all_free(uint64_t frame, uint64_t pages)
 	return true;
 }
 
-/* Is there an aligned free run of 2^order in that zone? The long way. */
-static bool model_has(enum page_zone zone, unsigned order, uint64_t below)
+static uint32_t place_bit(unsigned node, enum page_zone zone)
+{
+	return 1u << (node * PAGE_ZONES + zone);
+}
+
+/* The places, as bits, that have an aligned free run of 2^order. The long way. */
+static uint32_t model_room(unsigned order, uint64_t below)
 {
 	uint64_t size = (uint64_t)1 << order;
+	uint32_t room = 0;
 
 	for (size_t r = 0; r < ram_count; r++) {
 		uint64_t first = ram[r].start.n, end = first + ram[r].pages;
 
-		for (uint64_t at = align_down(first, size); at < end; at += size)
-			if (zone_of(at) == zone && zone_of(at + size - 1) == zone &&
+		for (uint64_t at = align_down(first, size); at < end; at += size) {
+			enum page_zone zone = zone_of(at);
+			uint32_t place = place_bit(node_of(at), zone);
+
+			if (!(room & place) && zone_of(at + size - 1) == zone &&
 			    at + size <= below && all_free(at, size))
-				return true;
+				room |= place;
+		}
 	}
-	return false;
+	return room;
 }
 
 static void model_take(uint64_t frame, uint64_t pages, uint32_t id)
@@ -126,23 +137,36 @@ static void remember(uint64_t frame, uint64_t pages, unsigned order, enum kind k
 	model_take(frame, pages, next_id);
 }
 
-/* The zone preferred for `flags` that has room, or that none has. */
-static void check_zone(uint64_t frame, unsigned order, unsigned flags)
+/* It is from the first place that has room: node by node, each zone by zone, then LOW. */
+static void check_place(uint64_t frame, unsigned order, unsigned flags)
 {
 	uint64_t below = flags & PAGE_BELOW_1M ? 256 : ~(uint64_t)0;
+	unsigned own = pa.cpu_node[port_cpu()], left = (1u << nodes.count) - 1;
+	uint32_t room;
 	int from = flags & PAGE_BELOW_1M   ? PAGE_ZONE_LOW
 		   : flags & PAGE_BELOW_4G ? PAGE_ZONE_DMA32
 					   : PAGE_ZONE_NORMAL;
-	int to = frame == PFN_NONE.n ? PAGE_ZONE_LOW : (int)zone_of(frame) + 1;
 
 	if (frame != PFN_NONE.n) {
 		assert_true((int)zone_of(frame) <= from);
 		assert_true(frame + ((uint64_t)1 << order) <= below);
 	}
-	for (int z = from; z >= to; z--)
-		if (model_has((enum page_zone)z, order, below))
-			fail_msg("order %u, flags %u: zone %d has room, answer %#llx", order, flags,
-				 z, (unsigned long long)frame);
+	room = model_room(order, below);
+	while (left) {
+		unsigned node = nearest(own, &left);
+
+		for (int z = from; z > PAGE_ZONE_LOW; z--) {
+			if (frame != PFN_NONE.n && (int)zone_of(frame) == z &&
+			    node_of(frame) == node)
+				return;
+			if (room & place_bit(node, (enum page_zone)z))
+				fail_msg("order %u, flags %u: node %u zone %d has room, answer "
+					 "%#llx",
+					 order, flags, node, z, (unsigned long long)frame);
+		}
+	}
+	if (frame == PFN_NONE.n)
+		assert_int_equal(room & place_bit(node_of(0), PAGE_ZONE_LOW), 0);
 }
 
 static unsigned pick_flags(void)
@@ -178,7 +202,7 @@ static void do_alloc(void)
 		f = page_alloc(&pa, order, flags);
 	}
 	if (pfn_is_none(f) || look)
-		check_zone(f.n, order, flags);
+		check_place(f.n, order, flags);
 	if (pfn_is_none(f))
 		return;
 	assert_int_equal(f.n % ((uint64_t)1 << order), 0);
@@ -198,7 +222,7 @@ static void do_alloc_run(void)
 	while ((uint64_t)1 << order < length)
 		order++;
 	if (pfn_is_none(f)) {
-		check_zone(f.n, order, flags);
+		check_place(f.n, order, flags);
 		return;
 	}
 	assert_int_equal(f.n % ((uint64_t)1 << order), 0);
@@ -224,7 +248,7 @@ static void do_bulk(void)
 	for (size_t i = 0; i < n; i++)
 		remember(got[i].n, 1, 0, BLOCK);
 	if (n < wanted)
-		check_zone(PFN_NONE.n, 0, flags);
+		check_place(PFN_NONE.n, 0, flags);
 }
 
 /* Free a stretch of the live table's single pages in one call. */
@@ -355,6 +379,7 @@ static void check_everything(void)
 		assert_false(about.free);
 		if (l->kind == SLAB)
 			continue;
+		assert_int_equal(about.node, node_of(l->frame));
 		assert_int_equal(about.head.n, l->frame);
 		assert_int_equal(about.pages, l->pages);
 		if (l->kind == BLOCK)
@@ -400,7 +425,10 @@ static void start_epoch(void)
 	struct page_config config;
 
 	make_map();
+	make_nodes(&seed);
 	(void)host_pages_config(&config, ram, ram_count);
+	if (nodes.count > 1)
+		config.nodes = &nodes;
 	assert_int_equal(page_init(&pa, &config), 0);
 	page_verify();
 	host_misuse_reset();
@@ -481,9 +509,12 @@ static void test_random_operations(void **state)
 
 			if (pick(8) == 0)
 				switch_cpu();
-			/* Now mostly taking, now mostly giving back. */
-			if (i % 3000 == 0)
+			/* Now mostly taking, now mostly giving back; on CPUs here and there. */
+			if (i % 3000 == 0) {
 				greed = 20 + pick(60);
+				page_set_cpu_node(&pa, (unsigned)pick(CPUS),
+						  (unsigned)pick(nodes.count));
+			}
 			if (what >= 97)
 				do_misuse();
 			else if (what >= 95 && live_count)
