@@ -2,36 +2,17 @@
 /*
  * The ACPI tables, read once. acpi.h says what is wanted and why nothing is trusted.
  *
- *   RSDP ──► XSDT (or RSDT) ──► MADT "APIC", FADT "FACP", others skipped
+ *   RSDP ──► XSDT (or RSDT) ──► MADT "APIC", FADT "FACP"; acpi_numa.c: SRAT, SLIT; others skipped
  *
  * For every field read:  offset + size <= table length <= what `map` gave.
  */
-#include "acpi.h"
+#include "acpi_table.h"
 #include <quire/errno.h>
 #include <quire/string.h>
 
-#define HEADER_BYTES    36u
 #define TABLE_BYTES_MAX (16u << 20) /* longer is nonsense */
 #define RSDP_V1_BYTES   20u
 #define RSDP_V2_BYTES   36u
-
-/* A table that passed its checks. */
-struct table {
-	const uint8_t *data;
-	uint32_t bytes;
-};
-
-/* Tables are little-endian and fields need not be aligned. Past the end reads as 0. */
-static uint64_t field(struct table t, uint32_t offset, unsigned bytes)
-{
-	uint64_t v = 0;
-
-	if (offset > t.bytes || t.bytes - offset < bytes)
-		return 0;
-	for (unsigned i = 0; i < bytes; i++)
-		v |= (uint64_t)t.data[offset + i] << (8 * i);
-	return v;
-}
 
 static bool sums_to_zero(const uint8_t *data, uint32_t bytes)
 {
@@ -45,13 +26,13 @@ static bool sums_to_zero(const uint8_t *data, uint32_t bytes)
 /* Map a whole table and check it. */
 static bool table_open(paddr_t at, acpi_map map, struct table *out)
 {
-	struct table header = {.data = map(at, HEADER_BYTES), .bytes = HEADER_BYTES};
+	struct table header = {.data = map(at, ACPI_HEADER_BYTES), .bytes = ACPI_HEADER_BYTES};
 	uint32_t bytes;
 
 	if (!header.data)
 		return false;
 	bytes = (uint32_t)field(header, 4, 4);
-	if (bytes < HEADER_BYTES || bytes > TABLE_BYTES_MAX)
+	if (bytes < ACPI_HEADER_BYTES || bytes > TABLE_BYTES_MAX)
 		return false;
 	*out = (struct table){.data = map(at, bytes), .bytes = bytes};
 	return out->data && sums_to_zero(out->data, bytes);
@@ -233,7 +214,24 @@ int acpi_read(paddr_t rsdp, acpi_map map, struct acpi_platform *out)
 	error = open_root(rsdp, map, &root, &entry_bytes);
 	if (error)
 		return error;
-	for (uint32_t at = HEADER_BYTES; at + entry_bytes <= root.bytes; at += entry_bytes)
+	for (uint32_t at = ACPI_HEADER_BYTES; at + entry_bytes <= root.bytes; at += entry_bytes)
 		read_table(paddr(field(root, at, entry_bytes)), map, out);
 	return 0;
+}
+
+bool acpi_find_table(paddr_t rsdp, acpi_map map, const char *signature, struct table *out)
+{
+	unsigned entry_bytes;
+	struct table root;
+
+	if (open_root(rsdp, map, &root, &entry_bytes))
+		return false;
+	for (uint32_t at = ACPI_HEADER_BYTES; at + entry_bytes <= root.bytes; at += entry_bytes) {
+		paddr_t table = paddr(field(root, at, entry_bytes));
+		const void *name = table.a ? map(table, ACPI_HEADER_BYTES) : NULL;
+
+		if (name && !memcmp(name, signature, 4) && table_open(table, map, out))
+			return true;
+	}
+	return false;
 }

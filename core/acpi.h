@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What Quire reads of the ACPI tables: which interrupt controllers and CPUs
- * there are, the power-management timer, how to reset. ACPI 6.5 chapter 5.
+ * there are, the power-management timer, how to reset, what is near what. ACPI 6.5 chapter 5.
  *
  * Firmware writes these tables and firmware has bugs: every length is checked
  * against the table, every table against its checksum, and whatever does not
@@ -71,5 +71,36 @@ typedef const void *(*acpi_map)(paddr_t base, uint64_t bytes);
  * may assume. 0; -ENOENT: no RSDP; -EINVAL: the RSDP or the root table is broken.
  */
 must_check int acpi_read(paddr_t rsdp, acpi_map map, struct acpi_platform *out);
+
+#define ACPI_NODES_MAX       16
+#define ACPI_NODE_RANGES_MAX 64
+#define ACPI_NODE_CPUS_MAX   512
+
+/*
+ * NUMA: which memory and which CPUs are near each other. Firmware numbers nodes as it likes
+ * ("proximity domains", any 32-bit numbers); here they are 0, 1, ... in the order of those.
+ */
+struct acpi_numa {
+	unsigned nodes;                   /* 0: the tables do not say */
+	bool nodes_joined;                /* more than fit: the rest counts as the last */
+	uint32_t domains[ACPI_NODES_MAX]; /* the firmware's numbers, ascending */
+	uint8_t distances[ACPI_NODES_MAX][ACPI_NODES_MAX]; /* 10 = local, 20 = twice as far */
+	bool distances_given;                              /* else 10 and 20 are our guess */
+	/* Memory, in address order and disjoint; ranges the table gives twice are the first one's. */
+	unsigned range_count;
+	struct acpi_node_range {
+		uint64_t base, end;
+		unsigned node;
+	} ranges[ACPI_NODE_RANGES_MAX];
+	unsigned cpu_count;
+	struct acpi_node_cpu {
+		uint32_t apic_id;
+		unsigned node;
+	} cpus[ACPI_NODE_CPUS_MAX];
+	unsigned left_out; /* entries that found no room in these tables */
+};
+
+/* SRAT and SLIT, ACPI 6.5 sections 5.2.16 and 5.2.17. `out` is always filled in. */
+void acpi_read_numa(paddr_t rsdp, acpi_map map, struct acpi_numa *out);
 
 #endif

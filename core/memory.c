@@ -3,6 +3,7 @@
  * From the hand-over to a working page allocator.
  *
  *   firmware map --memmap_kind--> region inputs --region_build--> regions
+ *   ACPI tables --numa_init--> nodes
  *   regions + place of the array --desc_plan_fit--> which pageblocks are described
  *   boot pool --boot_alloc--> region tables, page tables, superblocks, bitmaps
  *   regions --page_add--> free frames
@@ -23,6 +24,7 @@
 #include <quire/log.h>
 #include <quire/memmap.h>
 #include <quire/memory.h>
+#include <quire/numa.h>
 #include <quire/port.h>
 #include <quire/string.h>
 #include <quire/thread.h>
@@ -252,11 +254,13 @@ void memory_init(const struct boot_info *bi)
 		.regions = memory.regions,
 		.region_count = memory.region_count,
 		.plan = memory.plan,
+		.nodes = numa_init(paddr(bi->rsdp)),
 		.boot_alloc = boot_alloc,
 		.boot_alloc_raw = boot_alloc_raw,
 	};
 	if (page_init(&kernel_pages, &config))
 		port_panic("boot pool exhausted while making the superblocks");
+	numa_cpu_online(0, arch_cpu_id());
 
 	pool_used = close_pool();
 	build_regions(&list, &pool_used);

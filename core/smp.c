@@ -17,6 +17,7 @@
 #include <quire/kmalloc.h>
 #include <quire/log.h>
 #include <quire/memory.h>
+#include <quire/numa.h>
 #include <quire/port.h>
 #include <quire/thread.h>
 
@@ -61,6 +62,7 @@ static int start(uint32_t id, bool pretend_silent)
 
 	if (error)
 		return error;
+	numa_cpu_online(port_cpus(), id);
 	error = sched_cpu_prepare(port_cpus(), &stack_top);
 	if (error)
 		return error;

@@ -21,6 +21,7 @@ foreach(test test_psf test_fbcon)
 endforeach()
 # The CPU's and the platform's pure parts.
 quire_host_test(test_acpi SOURCES tests/unit/test_acpi.c core/acpi.c)
+quire_host_test(test_acpi_numa SOURCES tests/unit/test_acpi_numa.c core/acpi.c core/acpi_numa.c)
 quire_host_test(test_scancode SOURCES tests/unit/test_scancode.c core/arch/x86_64/scancode.c)
 quire_host_test(test_span SOURCES tests/unit/test_span.c)
 quire_host_test(test_time SOURCES tests/unit/test_time.c core/time.c)

@@ -6,6 +6,8 @@
 #include <quire/kmalloc.h>
 #include <quire/memmap.h>
 #include <quire/memory.h>
+#include <quire/numa.h>
+#include <quire/port.h>
 #include <quire/shell.h>
 #include <quire/string.h>
 
@@ -381,45 +383,103 @@ static const struct {
 	[PAGE_ZONE_NORMAL] = {"normal", "from 4 GiB up"},
 };
 
+static void zones_json(const struct page_stats *s)
+{
+	struct json j;
+
+	shell_json_begin(&j);
+	json_array(&j, "zones");
+	for (unsigned i = 0; i < s->nodes * PAGE_ZONES; i++) {
+		const struct page_zone_stats *zone = &s->node[i / PAGE_ZONES][i % PAGE_ZONES];
+
+		json_object(&j, NULL);
+		json_uint(&j, "node", i / PAGE_ZONES);
+		json_string(&j, "name", zone_names[i % PAGE_ZONES].name);
+		json_uint(&j, "managed_pages", zone->managed);
+		json_uint(&j, "free_pages", zone->free);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	json_array(&j, "nodes");
+	for (unsigned node = 0; node < s->nodes; node++) {
+		json_object(&j, NULL);
+		json_uint(&j, "domain", numa_domain(node));
+		json_array(&j, "cpus");
+		for (unsigned cpu = 0; cpu < port_cpus(); cpu++)
+			if (kernel_pages.cpu_node[cpu] == node)
+				json_uint(&j, NULL, cpu);
+		json_array_end(&j);
+		json_array(&j, "distances");
+		for (unsigned to = 0; to < s->nodes; to++)
+			json_uint(&j, NULL, numa_nodes()->distance[node][to]);
+		json_array_end(&j);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	shell_json_end(&j);
+}
+
+/* Who is how far from whom, and which CPUs are where; nothing to say on a machine with one node. */
+static void print_distances(unsigned nodes)
+{
+	if (nodes < 2)
+		return;
+	shell_printf("\ndistance  to node");
+	for (unsigned to = 0; to < nodes; to++)
+		shell_printf(" %3u", to);
+	shell_printf("   CPUs\n");
+	for (unsigned from = 0; from < nodes; from++) {
+		shell_printf("from node %-7u", from);
+		for (unsigned to = 0; to < nodes; to++)
+			shell_printf(" %3u", numa_nodes()->distance[from][to]);
+		shell_printf("  ");
+		for (unsigned cpu = 0; cpu < port_cpus(); cpu++)
+			if (kernel_pages.cpu_node[cpu] == from)
+				shell_printf(" %u", cpu);
+		shell_printf("\n");
+	}
+}
+
 static int run_zones(int argc, char **argv)
 {
 	bool as_json = shell_take_flag(&argc, argv, "--json");
 	struct page_stats s;
-	struct json j;
 	char a[12], b[12], c[28];
 
 	if (shell_no_more(argc, argv))
 		return -EINVAL;
 	page_stats(&kernel_pages, &s);
 	if (as_json) {
-		shell_json_begin(&j);
-		json_array(&j, "zones");
-		for (unsigned z = 0; z < PAGE_ZONES; z++) {
-			json_object(&j, NULL);
-			json_string(&j, "name", zone_names[z].name);
-			json_uint(&j, "managed_pages", s.zone[z].managed);
-			json_uint(&j, "free_pages", s.zone[z].free);
-			json_object_end(&j);
-		}
-		json_array_end(&j);
-		shell_json_end(&j);
+		zones_json(&s);
 		return 0;
 	}
-	shell_printf("%-7s %10s %10s %14s  %s\n", "zone", "managed", "free", "free pages", "");
-	for (unsigned z = 0; z < PAGE_ZONES; z++)
-		shell_printf("%-7s %10s %10s %14s  %s\n", zone_names[z].name,
-			     format_bytes(a, s.zone[z].managed * PAGE_BYTES),
-			     format_bytes(b, s.zone[z].free * PAGE_BYTES),
-			     format_count(c, s.zone[z].free), zone_names[z].span);
+	shell_printf("%-4s  %-7s %10s %10s %14s\n", "node", "zone", "managed", "free",
+		     "free pages");
+	for (unsigned i = 0; i < s.nodes * PAGE_ZONES; i++) {
+		const struct page_zone_stats *zone = &s.node[i / PAGE_ZONES][i % PAGE_ZONES];
+
+		/* Of one node all zones; of several those that there are. */
+		if (s.nodes == 1 || zone->managed)
+			shell_printf("%4u  %-7s %10s %10s %14s  %s\n", i / PAGE_ZONES,
+				     zone_names[i % PAGE_ZONES].name,
+				     format_bytes(a, zone->managed * PAGE_BYTES),
+				     format_bytes(b, zone->free * PAGE_BYTES),
+				     format_count(c, zone->free), zone_names[i % PAGE_ZONES].span);
+	}
+	print_distances(s.nodes);
 	return 0;
 }
 
 SHELL_COMMAND(zones) = {
 	.name = "zones",
 	.arguments = "[--json]",
-	.summary = "The page allocator's zones: below 1 MiB, below 4 GiB, the rest",
-	.help = "A caller that does not care is served from the highest zone that has memory, so "
-		"that\n"
-		"devices that can only reach low addresses find some when they ask.\n",
+	.summary = "The page allocator's zones by NUMA node, and how far nodes are apart",
+	.help = "A caller that does not care is served from its CPU's own node, else from the "
+		"nearest;\n"
+		"of a node's zones from the highest first, so that devices that can only reach "
+		"low\n"
+		"addresses find some when they ask. Distances are the firmware's: 10 is local, 20 "
+		"twice\n"
+		"as far. A GiB that two nodes share counts for the one that has more of it.\n",
 	.run = run_zones,
 };

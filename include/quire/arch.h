@@ -103,6 +103,9 @@ struct arch_cpu_info {
 };
 void arch_cpu_info(struct arch_cpu_info *out);
 
+/* This CPU's number in the firmware's tables (x86: its APIC id). */
+uint32_t arch_cpu_id(void);
+
 /* Symbolised backtrace of the caller (frame == 0) or of a saved frame pointer, through
  * console_printf. */
 void arch_backtrace(uintptr_t frame);

@@ -183,6 +183,18 @@ static void cpu_name(struct arch_cpu_info *out)
 	}
 }
 
+/* Leaf 0xb knows all 32 bits, where it exists and is filled in. */
+uint32_t arch_cpu_id(void)
+{
+	if (cpu_features.max_leaf >= 0xb) {
+		struct cpuid topology = cpuid(0xb, 0);
+
+		if (topology.ebx & 0xffff)
+			return topology.edx;
+	}
+	return cpuid(1, 0).ebx >> 24;
+}
+
 void arch_cpu_info(struct arch_cpu_info *out)
 {
 	const struct cpu_features *f = &cpu_features;
