@@ -16,6 +16,7 @@ MEMORY_MAX = 2 * TIB
 # a CPU without 1 GiB pages (qemu64).
 MEMORY_40_BITS = 960 * GIB
 CPUS_MAX = 255
+NODES_MAX = 16
 DEBUG_EXIT_PORT = 0xF4
 
 # (code, variables): Debian's first, then other distributions' names for the same build.
@@ -54,6 +55,7 @@ class Machine:
     append: str = None  # its load options
     memory: int = 512 * MIB
     cpus: int = 1
+    nodes: int = 1  # NUMA: memory and CPUs in as many equal parts
     machine: str = "q35"
     machine_options: str = ""  # ",i8042=off"
     cpu: str = None
@@ -91,13 +93,28 @@ class Machine:
                     model += f",{word}"
         return ["-cpu", model] if model else []
 
+    def memory_words(self):
+        # Not reserved: the host backs a page when the guest touches it, so a guest may be larger.
+        ram = "memory-backend-ram,reserve=off"
+        if self.nodes == 1:
+            return ["-object", f"{ram},id=ram,size={self.memory}"]
+        words = []
+        for n in range(self.nodes):
+            words += ["-object", f"{ram},id=ram{n},size={self.memory // self.nodes}"]
+            cpus = [f",cpus={c}" for c in range(self.cpus) if c * self.nodes // self.cpus == n]
+            words += ["-numa", f"node,nodeid={n},memdev=ram{n}{''.join(cpus)}"]
+        for a in range(self.nodes):  # the farther, the farther; 21 to a neighbour
+            for b in range(a + 1, self.nodes):
+                words += ["-numa", f"dist,src={a},dst={b},val={11 + 10 * (b - a)}"]
+        return words
+
     def argv(self, folder):
         """The command line, less the channels. Private copies of firmware go to `folder`."""
         code, variables = self.firmware_files()
         words = ["qemu-system-x86_64", "-nodefaults", "-nic", "none", "-name", "quire"]
-        words += ["-machine", f"{self.machine},memory-backend=ram{self.machine_options}"]
-        # Not reserved: the host backs a page when the guest touches it, so a guest may be larger.
-        words += ["-object", f"memory-backend-ram,id=ram,size={self.memory},reserve=off"]
+        backend = ",memory-backend=ram" if self.nodes == 1 else ""
+        words += ["-machine", f"{self.machine}{backend}{self.machine_options}"]
+        words += self.memory_words()
         words += ["-m", f"{self.memory // MIB}M", "-smp", str(self.cpus)]
         if self.kvm:
             words += ["-accel", "kvm"]

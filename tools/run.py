@@ -17,7 +17,7 @@ import threading
 import time
 
 import qemu
-from machine import CPUS_MAX, Machine, parse_memory
+from machine import CPUS_MAX, NODES_MAX, Machine, parse_memory
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CLEAN, NOT_CLEAN, USAGE, TIMEOUT = 0, 1, 2, 124
@@ -80,6 +80,8 @@ def parse(words):
     p.add_argument("--memory", type=memory, default="512M", metavar="SIZE",
                    help="64M to 2T; not reserved on the host, so it may be larger (512M)")
     p.add_argument("--cpus", type=number_in(1, CPUS_MAX, "count"), default=1, metavar="N")
+    p.add_argument("--nodes", type=number_in(1, NODES_MAX, "count"), default=1, metavar="N",
+                   help="NUMA nodes, equal parts of memory and CPUs (1)")
     p.add_argument("--machine", choices=("q35", "pc"), default="q35")
     p.add_argument("--cpu", metavar="MODEL", help="QEMU's name of a CPU: qemu64, max, ...")
     p.add_argument("--firmware", metavar="FILE", help="another UEFI firmware than Debian's OVMF")
@@ -182,7 +184,8 @@ def machine_of(options, image):
     scripted = options.cmd is not None or options.screenshot
     return Machine(
         image=image, usb=options.usb, memory=options.memory, cpus=options.cpus,
-        machine=options.machine, cpu=options.cpu, firmware=options.firmware, kvm=options.kvm,
+        nodes=options.nodes, machine=options.machine, cpu=options.cpu,
+        firmware=options.firmware, kvm=options.kvm,
         window=has_display() and not options.headless and not scripted, reboots=not scripted,
         gdb_port=free_port() if options.gdb else None, extra=tuple(options.extra))
 
