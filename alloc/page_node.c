@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * NUMA: which node a superblock belongs to, and the order in which the CPUs of
  * each node try the zones of all.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * SRAT and SLIT: the machine's nodes, their memory, CPUs and distances.
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * From the firmware's tables to the page allocator's nodes, and each CPU to its own.
  * The tables come before the first page can be had, so they are read through

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* SRAT and SLIT as firmware writes them, and as broken firmware writes them. */
 #include "acpi.h"
 #include "cm.h"

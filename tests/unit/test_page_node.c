@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* NUMA nodes: whose memory a superblock is, in which order nodes are tried, and when one is full. */
 #include "page_fixture.h"
 
