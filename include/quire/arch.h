@@ -98,6 +98,7 @@ struct arch_cpu_info {
 	uint32_t apic_id;
 	const char *timer; /* "xAPIC periodic, 250 Hz", ... */
 	uint64_t ticks;
+	/* Of all CPUs. */
 	uint64_t spurious_interrupts; /* withdrawn before they arrived; a few are normal */
 	uint64_t unknown_interrupts;  /* for which there is no handler */
 };

@@ -200,6 +200,7 @@ void arch_cpu_info(struct arch_cpu_info *out)
 	const struct cpu_features *f = &cpu_features;
 	uint32_t signature = cpuid(1, 0).eax;
 	uint32_t family = signature >> 8 & 0xf;
+	struct arch_cpu_state cpu;
 
 	*out = (struct arch_cpu_info){
 		.stepping = signature & 0xf,
@@ -220,9 +221,11 @@ void arch_cpu_info(struct arch_cpu_info *out)
 		.apic_id = this_cpu()->apic_id,
 		.timer = tick_name(),
 		.ticks = this_cpu()->ticks,
-		.spurious_interrupts = this_cpu()->spurious,
-		.unknown_interrupts = this_cpu()->unknown_interrupts,
 	};
+	for (unsigned i = 0; arch_cpu_state(i, &cpu); i++) {
+		out->spurious_interrupts += cpu.spurious;
+		out->unknown_interrupts += cpu.unknown_interrupts;
+	}
 	if (family == 6 || family == 0xf)
 		out->model_number |= signature >> 12 & 0xf0;
 	cpu_name(out);

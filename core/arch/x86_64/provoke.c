@@ -79,7 +79,7 @@ static void machine_check(void)
 /* A vector nobody handles; the kernel goes on. */
 static void stray_interrupt(void)
 {
-	__asm__ volatile("int $0xf0");
+	__asm__ volatile("int $0xe0");
 }
 
 static void null_read(void)

@@ -84,8 +84,11 @@ void interrupt_set_handler(unsigned vector, interrupt_handler handler)
 /* The firmware may have left one pending; unacknowledged it would hold back all others. */
 static void interrupt_unknown(uint64_t vector)
 {
+	static bool logged;
+
 	(void)apic_end_stray((unsigned)vector);
-	if (this_cpu()->unknown_interrupts++ == 0)
+	this_cpu()->unknown_interrupts++;
+	if (!__atomic_exchange_n(&logged, true, __ATOMIC_RELAXED))
 		log_warn("interrupt vector 0x%llx has no handler; further ones are only counted",
 			 (unsigned long long)vector);
 }
