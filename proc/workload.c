@@ -37,7 +37,10 @@ void workload_run_put(struct workload_run *run)
 int workload_thread(struct workload_run *run, const char *name, void (*entry)(void *),
 		    void *argument)
 {
-	const struct thread_options options = {.detached = true};
+	const struct thread_options options = {
+		.detached = true,
+		.cpu_plus_one = run->cpu_plus_one,
+	};
 	uint32_t id;
 
 	/* Counted first: it may run, and end, before thread_create() returns. */
@@ -192,7 +195,8 @@ static struct workload_run *run_new(struct workload *kind, uint64_t seconds)
 	return run;
 }
 
-int workload_spawn(const char *name, unsigned count, uint64_t seconds, uint32_t *first_id)
+int workload_spawn(const char *name, unsigned count, uint64_t seconds, unsigned cpu_plus_one,
+		   uint32_t *first_id)
 {
 	struct workload *kind = workload_find(name);
 	struct workload_run *run;
@@ -205,6 +209,7 @@ int workload_spawn(const char *name, unsigned count, uint64_t seconds, uint32_t 
 	run = run_new(kind, seconds);
 	if (!run)
 		return -ENOMEM;
+	run->cpu_plus_one = cpu_plus_one;
 	while (count-- && !error)
 		error = kind->start(run);
 	if (error)

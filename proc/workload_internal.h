@@ -12,7 +12,8 @@ struct workload_run {
 	struct workload *kind;
 	uint32_t references; /* atomic */
 	uint32_t first_id;
-	bool abandoned; /* atomic: the spawn failed half way */
+	unsigned cpu_plus_one; /* of its threads; 0: any */
+	bool abandoned;        /* atomic: the spawn failed half way */
 	uint64_t deadline_ns;
 };
 

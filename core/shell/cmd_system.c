@@ -162,9 +162,9 @@ static int run_test(int argc, char **argv)
 	return result;
 }
 
-static const char *const test_words[] = {"fault",   "bounds",      "pages", "kmalloc", "stress",
-					 "threads", "priority",    "sleep", "queue",   "mutex",
-					 "misuse",  "descriptors", NULL};
+static const char *const test_words[] = {
+	"fault", "bounds", "pages",  "kmalloc",     "stress", "threads", "priority", "sleep",
+	"queue", "mutex",  "misuse", "descriptors", "cpus",   "pinned",  "stale",    NULL};
 
 SHELL_COMMAND(test) = {
 	.name = "test",
@@ -186,6 +186,51 @@ struct feature {
 	bool present;
 	const char *what;
 };
+
+/* Everything known of CPU number `cpu`; false past the last. */
+static bool cpu_at(unsigned cpu, struct arch_cpu_state *a, struct sched_cpu_info *s)
+{
+	return arch_cpu_state(cpu, a) && sched_cpu_info(cpu, s);
+}
+
+static void cpus_json(struct json *j)
+{
+	struct arch_cpu_state a;
+	struct sched_cpu_info s;
+
+	json_array(j, "cpus");
+	for (unsigned i = 0; cpu_at(i, &a, &s); i++) {
+		json_object(j, NULL);
+		json_uint(j, "cpu", i);
+		json_uint(j, "apic_id", a.apic_id);
+		json_uint(j, "idle_ns", s.idle_ns);
+		json_uint(j, "ticks", a.ticks);
+		json_uint(j, "switches", s.switches);
+		json_uint(j, "tlb_flushes", a.tlb_flushes);
+		json_uint(j, "spurious_interrupts", a.spurious);
+		json_uint(j, "unknown_interrupts", a.unknown_interrupts);
+		json_string(j, "running", s.current_name);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static void print_cpus(void)
+{
+	struct arch_cpu_state a;
+	struct sched_cpu_info s;
+	uint64_t up = port_now_ns();
+
+	shell_printf("\n%4s %8s %7s %9s %9s %9s  %s\n", "CPU", "APIC id", "idle", "ticks",
+		     "switches", "flushes", "runs");
+	for (unsigned i = 0; cpu_at(i, &a, &s); i++) {
+		uint64_t idle = per_mille(s.idle_ns, up);
+
+		shell_printf("%4u %8u %4llu.%llu %% %8llu %9llu %9llu  %s\n", i, a.apic_id,
+			     (ull)(idle / 10), (ull)(idle % 10), (ull)a.ticks, (ull)s.switches,
+			     (ull)a.tlb_flushes, s.current_name);
+	}
+}
 
 static void cpu_json(const struct arch_cpu_info *c, const struct feature *f, size_t n)
 {
@@ -209,6 +254,7 @@ static void cpu_json(const struct arch_cpu_info *c, const struct feature *f, siz
 	for (size_t i = 0; i < n; i++)
 		json_bool(&j, f[i].name, f[i].present);
 	json_object_end(&j);
+	cpus_json(&j);
 	shell_json_end(&j);
 }
 
@@ -247,14 +293,18 @@ static int run_cpu(int argc, char **argv)
 	for (size_t i = 0; i < array_len(features); i++)
 		shell_printf("  %-14s %-4s %s\n", features[i].name,
 			     features[i].present ? "yes" : "no", features[i].what);
+	print_cpus();
 	return 0;
 }
 
 SHELL_COMMAND(cpu) = {
 	.name = "cpu",
 	.arguments = "[--json]",
-	.summary = "The CPU and which of its protections are on",
-	.help = "A protection the CPU does not have is shown as no; the kernel runs without it.\n",
+	.summary = "The CPUs: which protections are on, and what each does",
+	.help = "A protection the CPU does not have is shown as no; the kernel runs without it.\n"
+		"idle     share of the time since the boot\n"
+		"ticks    the tick of a CPU that has long been idle stops, but for CPU 0's\n"
+		"flushes  how often it forgot all translations because another CPU asked\n",
 	.run = run_cpu,
 };
 

@@ -34,6 +34,8 @@ static void thread_json(const struct thread_info *t, void *context)
 	json_string(j, "name", t->name);
 	json_string(j, "state", thread_state_name(t->state));
 	json_uint(j, "priority", t->priority);
+	json_uint(j, "cpu", t->cpu);
+	json_bool(j, "pinned", t->pinned);
 	json_bool(j, "kill_requested", t->kill_requested);
 	json_uint(j, "run_ns", t->run_ns);
 	json_uint(j, "switches", t->switches);
@@ -52,9 +54,9 @@ static void thread_row(const struct thread_info *t, void *context)
 	(void)context;
 	if (t->stack_bytes)
 		format_buffer(stack, sizeof stack, "%zu/%zu", t->stack_used, t->stack_bytes);
-	shell_printf("%5u %-18s %-8s %3u %11s %9llu %11s", t->id, t->name,
-		     thread_state_name(t->state), t->priority, format_ns(run, t->run_ns),
-		     (ull)t->switches, stack);
+	shell_printf("%5u %-18s %-8s %3u %3u%c %11s %9llu %11s", t->id, t->name,
+		     thread_state_name(t->state), t->priority, t->cpu, t->pinned ? '!' : ' ',
+		     format_ns(run, t->run_ns), (ull)t->switches, stack);
 	if (t->waiting_on)
 		shell_printf("  on %s", t->waiting_on);
 	if (t->wake_in_ns)
@@ -78,8 +80,8 @@ static int run_ps(int argc, char **argv)
 		shell_json_end(&j);
 		return 0;
 	}
-	shell_printf("%5s %-18s %-8s %3s %11s %9s %11s\n", "id", "name", "state", "pri", "CPU time",
-		     "switches", "stack");
+	shell_printf("%5s %-18s %-8s %3s %3s  %11s %9s %11s\n", "id", "name", "state", "pri", "CPU",
+		     "CPU time", "switches", "stack");
 	for_each_thread(thread_row, NULL);
 	sched_stats(&s);
 	shell_printf("%llu threads; %llu created, %llu ended since boot\n", (ull)s.threads,
@@ -91,7 +93,8 @@ SHELL_COMMAND(ps) = {
 	.name = "ps",
 	.arguments = "[--json]",
 	.summary = "The threads: state, priority, CPU time, stack use",
-	.help = "pri     0 runs first, 31 is the idle thread's\n"
+	.help = "pri     0 runs first, 31 is the idle threads'\n"
+		"CPU     where it runs, or ran last; ! means that it runs nowhere else\n"
 		"stack   deepest use so far / size, in bytes\n"
 		"on, for the wait queue it waits on; how long until it wakes\n",
 	.run = run_ps,
@@ -100,6 +103,39 @@ SHELL_COMMAND(ps) = {
 /* ---- queues ---- */
 
 #define QUEUES_SHOWN 64
+
+/* Each CPU's run queue but for its idle thread, and what it runs. */
+static void cpu_queues_json(struct json *j)
+{
+	struct sched_cpu_info c;
+
+	json_array(j, "cpus");
+	for (unsigned i = 0; sched_cpu_info(i, &c); i++) {
+		json_object(j, NULL);
+		json_uint(j, "cpu", i);
+		json_uint(j, "ready", c.ready);
+		json_uint(j, "running", c.current_id);
+		json_string(j, "running_name", c.current_name);
+		json_uint(j, "switches", c.switches);
+		json_uint(j, "steals", c.steals);
+		json_uint(j, "ticks", c.ticks);
+		json_uint(j, "idle_ns", c.idle_ns);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static void print_cpu_queues(void)
+{
+	struct sched_cpu_info c;
+
+	shell_printf("CPUs:\n");
+	for (unsigned i = 0; sched_cpu_info(i, &c); i++)
+		shell_printf("  %3u  runs %u (%s), %llu ready; %llu switches, %llu taken from "
+			     "others\n",
+			     i, c.current_id, c.current_name, (ull)c.ready, (ull)c.switches,
+			     (ull)c.steals);
+}
 
 static void queues_json(const struct sched_stats *s, const struct wait_queue_info *q, size_t n)
 {
@@ -122,6 +158,7 @@ static void queues_json(const struct sched_stats *s, const struct wait_queue_inf
 	for (unsigned p = 0; p < THREAD_PRIORITIES; p++)
 		json_uint(&j, NULL, s->ready_by_priority[p]);
 	json_array_end(&j);
+	cpu_queues_json(&j);
 	json_array(&j, "wait_queues");
 	for (size_t i = 0; i < n; i++) {
 		json_object(&j, NULL);
@@ -138,14 +175,15 @@ static void print_queues(const struct sched_stats *s, const struct wait_queue_in
 	bool any = false;
 	char idle[16];
 
-	shell_printf("ready queue, by priority (0 first):\n");
+	shell_printf("ready, by priority (0 first):\n");
 	for (unsigned p = 0; p < THREAD_PRIORITIES; p++)
 		if (s->ready_by_priority[p]) {
 			shell_printf("  %2u  %llu\n", p, (ull)s->ready_by_priority[p]);
 			any = true;
 		}
 	if (!any)
-		shell_printf("  empty\n");
+		shell_printf("  nobody\n");
+	print_cpu_queues();
 	shell_printf("running %llu, sleeping %llu, waiting %llu, ended but not joined %llu\n",
 		     (ull)s->running, (ull)s->sleeping, (ull)s->waiting, (ull)s->dead);
 	shell_printf("wait queues:\n");
@@ -183,7 +221,7 @@ static int run_queues(int argc, char **argv)
 SHELL_COMMAND(queues) = {
 	.name = "queues",
 	.arguments = "[--json]",
-	.summary = "The ready queue by priority, sleepers, and who waits where",
+	.summary = "The run queues by priority and CPU, sleepers, and who waits where",
 	.help = "A thread stands in exactly one of them. The shell itself is running while you "
 		"read\n"
 		"this, so it is in none.\n",
@@ -245,10 +283,10 @@ static int option_number(const char *option, const char *text, uint64_t fallback
 	return 0;
 }
 
-static int start_workload(const char *name, unsigned count, uint64_t seconds)
+static int start_workload(const char *name, unsigned count, uint64_t seconds, unsigned cpu_plus_one)
 {
 	uint32_t first = 0;
-	int error = workload_spawn(name, count, seconds, &first);
+	int error = workload_spawn(name, count, seconds, cpu_plus_one, &first);
 
 	if (error == -ENOENT)
 		return shell_error("no workload called '%s' (spawn alone lists them)", name);
@@ -266,29 +304,33 @@ static int run_spawn(int argc, char **argv)
 	bool as_json = shell_take_flag(&argc, argv, "--json");
 	const char *count_text = shell_take_option(&argc, argv, "--count");
 	const char *seconds_text = shell_take_option(&argc, argv, "--seconds");
-	uint64_t count, seconds;
+	const char *cpu_text = shell_take_option(&argc, argv, "--cpu");
+	uint64_t count, seconds, cpu;
 
-	if (argc < 2 && (count_text || seconds_text))
+	if (argc < 2 && (count_text || seconds_text || cpu_text))
 		return shell_error("which workload? (spawn alone lists them)");
 	if (argc < 2)
 		return list_workloads(as_json);
 	if (shell_no_more(argc - 1, argv + 1) ||
 	    option_number("--count", count_text, 1, 1, SPAWN_MAX, &count) ||
-	    option_number("--seconds", seconds_text, 0, 1, UINT32_MAX, &seconds))
+	    option_number("--seconds", seconds_text, 0, 1, UINT32_MAX, &seconds) ||
+	    option_number("--cpu", cpu_text, 0, 0, port_cpus() - 1, &cpu))
 		return -EINVAL;
-	return start_workload(argv[1], (unsigned)count, seconds);
+	return start_workload(argv[1], (unsigned)count, seconds, cpu_text ? (unsigned)cpu + 1 : 0);
 }
 
-static const char *const spawn_words[] = {"spin", "sleep",   "producer-consumer", "churn",
-					  "noop", "--count", "--seconds",         NULL};
+static const char *const spawn_words[] = {"spin",      "sleep", "producer-consumer",
+					  "churn",     "noop",  "--count",
+					  "--seconds", "--cpu", NULL};
 
 SHELL_COMMAND(spawn) = {
 	.name = "spawn",
-	.arguments = "[NAME [--count N] [--seconds S]] [--json]",
+	.arguments = "[NAME [--count N] [--seconds S] [--cpu N]] [--json]",
 	.summary = "Start demo workloads; alone: list them and what they have done",
 	.help = "spawn                          the workloads and their counters\n"
 		"spawn churn --count 100        a hundred threads, until killed\n"
-		"spawn spin --seconds 5         one, for five seconds\n",
+		"spawn spin --seconds 5         one, for five seconds\n"
+		"spawn spin --cpu 1             one, on CPU 1 and no other\n",
 	.run = run_spawn,
 	.words = spawn_words,
 };

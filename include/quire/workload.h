@@ -13,14 +13,15 @@
 
 /*
  * Start `count` instances of a workload as detached threads of default priority, for `seconds`
- * (0: until killed). Each thread ends when killed; one that shares with others ends them too.
+ * (0: until killed), on the one CPU `cpu_plus_one` - 1 (0: anywhere). Each thread ends when killed;
+ * one that shares with others ends them too.
  * *first_id (may be NULL) is the first thread's id; the others' are higher.
  * -ENOENT for an unknown name, -EINVAL for a count of 0, -ENOMEM: those
  * already started have been told to end and do so within a few ticks.
  * Context: threads.
  */
 must_check int workload_spawn(const char *name, unsigned count, uint64_t seconds,
-			      uint32_t *first_id);
+			      unsigned cpu_plus_one, uint32_t *first_id);
 
 /* Counted over all instances since the boot. */
 struct workload_info {

@@ -75,6 +75,44 @@ static void backing_one_page_changes_that_page_only(void **state)
 }
 
 /* 1 TiB of hole between the pieces: what desc_window_tables() counts is exactly what it takes. */
+/* The CPU does that when it uses an entry. */
+static void mark_accessed(uint64_t virt)
+{
+	uint64_t *table = root;
+
+	for (unsigned level = LEVEL_ROOT;; level--) {
+		uint64_t *entry = &table[level_index(virt, level)];
+
+		*entry |= PTE_ACCESSED;
+		if (!level)
+			return;
+		table = table_of(*entry);
+	}
+}
+
+/* Other CPUs are told when one may remember the zero page there, or the tables on the way. */
+static void others_are_told_only_when_somebody_looked(void **state)
+{
+	const struct region ram[] = {{pfn(GIB), 2 * GIB, REGION_USABLE}};
+	uint64_t first = GIB, second = GIB + 512, third = GIB + 1024, far = 2 * GIB + 512 * 9;
+
+	(void)state;
+	setup(ram, 1);
+	shootdowns = 0;
+	port_back_descriptors(descs_of(first), pfn(0x2000));
+	port_back_descriptors(descs_of(second), pfn(0x2001));
+	assert_int_equal(shootdowns, 0);
+	mark_accessed((uintptr_t)descs_of(third));
+	port_back_descriptors(descs_of(third), pfn(0x2002));
+	assert_int_equal(shootdowns, 1);
+	/* Here a shared table is on the way; reached, it must still be taken for a shared one. */
+	mark_accessed((uintptr_t)descs_of(far));
+	port_back_descriptors(descs_of(far), pfn(0x2003));
+	assert_int_equal(shootdowns, 2);
+	assert_int_equal(leaf((uintptr_t)descs_of(far + GIB)) & ~PTE_ACCESSED, zero_leaf);
+	assert_int_equal(leaf((uintptr_t)descs_of(0)) & ~PTE_ACCESSED, zero_leaf);
+}
+
 static void the_reserve_is_exactly_enough(void **state)
 {
 	const struct region ram[] = {
@@ -122,6 +160,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_frame_number_reads_as_unused),
 		cmocka_unit_test(backing_one_page_changes_that_page_only),
+		cmocka_unit_test(others_are_told_only_when_somebody_looked),
 		cmocka_unit_test(the_reserve_is_exactly_enough),
 		cmocka_unit_test(a_dry_boot_pool_ends_the_boot),
 	};

@@ -84,9 +84,9 @@ static void all_are_described(void **state)
 static void wrong_arguments(void **state)
 {
 	(void)state;
-	assert_int_equal(workload_spawn("spun", 1, 0, NULL), -ENOENT);
-	assert_int_equal(workload_spawn("spi", 1, 0, NULL), -ENOENT);
-	assert_int_equal(workload_spawn("spin", 0, 0, NULL), -EINVAL);
+	assert_int_equal(workload_spawn("spun", 1, 0, 0, NULL), -ENOENT);
+	assert_int_equal(workload_spawn("spi", 1, 0, 0, NULL), -ENOENT);
+	assert_int_equal(workload_spawn("spin", 0, 0, 0, NULL), -EINVAL);
 	assert_memory_equal(&host_live, &idle_system, sizeof host_live);
 }
 
@@ -95,7 +95,7 @@ static void a_thousand_noops(void **state)
 	uint32_t first;
 
 	(void)state;
-	assert_int_equal(workload_spawn("noop", 1000, 0, &first), 0);
+	assert_int_equal(workload_spawn("noop", 1000, 0, 0, &first), 0);
 	assert_int_equal(first, 3);
 	assert_int_equal(thread_count(), 1000);
 	thread_yield();
@@ -113,7 +113,7 @@ static void ends_when_killed(void **state)
 	for (size_t i = 0; i < array_len(names); i++) {
 		struct workload_info info;
 
-		assert_int_equal(workload_spawn(names[i], 5, 0, NULL), 0);
+		assert_int_equal(workload_spawn(names[i], 5, 0, 0, NULL), 0);
 		let_run(100);
 		assert_null(sched_check());
 		assert_true(thread_count() >= 5);
@@ -133,7 +133,7 @@ static void ends_after_its_time(void **state)
 	struct workload_info info;
 
 	(void)state;
-	assert_int_equal(workload_spawn("sleep", 3, 2, NULL), 0);
+	assert_int_equal(workload_spawn("sleep", 3, 2, 0, NULL), 0);
 	let_run(1900);
 	assert_int_equal(thread_count(), 3);
 	let_run(150);
@@ -146,7 +146,7 @@ static void ends_after_its_time(void **state)
 static void an_endless_time_does_not_overflow(void **state)
 {
 	(void)state;
-	assert_int_equal(workload_spawn("sleep", 1, UINT64_MAX / 2, NULL), 0);
+	assert_int_equal(workload_spawn("sleep", 1, UINT64_MAX / 2, 0, NULL), 0);
 	let_run(100);
 	assert_int_equal(thread_count(), 1);
 	kill_all();
@@ -161,7 +161,7 @@ static void one_of_a_pair_takes_the_other(void **state)
 		struct thread_info t;
 		uint32_t first;
 
-		assert_int_equal(workload_spawn("producer-consumer", 1, 0, &first), 0);
+		assert_int_equal(workload_spawn("producer-consumer", 1, 0, 0, &first), 0);
 		assert_int_equal(thread_list(first - 1, &t, 1), 1);
 		assert_string_equal(t.name, info_of("producer-consumer").thread_name);
 		let_run(10);
@@ -181,7 +181,7 @@ static void fail_every_step(const char *name, long steps_min)
 
 	do {
 		host_fail_after = steps++;
-		error = workload_spawn(name, 3, 1, NULL);
+		error = workload_spawn(name, 3, 1, 0, NULL);
 		host_fail_after = -1;
 		if (error)
 			assert_int_equal(error, -ENOMEM);
@@ -212,7 +212,7 @@ static void out_of_memory_while_running(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < array_len(names); i++) {
-		assert_int_equal(workload_spawn(names[i], 2, 2, NULL), 0);
+		assert_int_equal(workload_spawn(names[i], 2, 2, 0, NULL), 0);
 		while (thread_count()) {
 			if (host_fail_after < 0)
 				host_fail_after = (long)(host_random(&random) % 50);
@@ -231,7 +231,7 @@ static void churn_sees_a_changed_byte(void **state)
 	struct workload_info before = info_of("churn");
 
 	(void)state;
-	assert_int_equal(workload_spawn("churn", 1, 0, NULL), 0);
+	assert_int_equal(workload_spawn("churn", 1, 0, 0, NULL), 0);
 	do {
 		let_run(1);
 	} while (host_live.blocks == 0);
