@@ -61,6 +61,33 @@ SELFTEST(pages)
 	return NULL;
 }
 
+/* A CPU is given memory of its own node while there is plenty. */
+SELFTEST(nodes)
+{
+	const unsigned order = PAGEBLOCK_SHIFT + 1; /* past the caches */
+	port_irq_t irq = port_irq_save();
+	unsigned own = kernel_pages.cpu_node[port_cpu()];
+	pfn_t head = page_alloc(&kernel_pages, order, PAGE_ANY);
+	uint64_t free = 0, managed = 0;
+	struct page_about about;
+	struct page_stats stats;
+
+	port_irq_restore(irq);
+	if (pfn_is_none(head))
+		return NULL;
+	page_about(&kernel_pages, head, &about);
+	page_stats(&kernel_pages, &stats);
+	page_free(&kernel_pages, head, order);
+	for (unsigned z = 0; z < PAGE_ZONES; z++) {
+		free += stats.node[own][z].free;
+		managed += stats.node[own][z].managed;
+	}
+	expect(about.node < stats.nodes, "a page of a node that does not exist");
+	expect(about.node == own || free <= managed / 2,
+	       "a page from afar, and the near node has room");
+	return NULL;
+}
+
 /* Any frame number can be looked up, RAM or not. */
 SELFTEST(descriptors)
 {
