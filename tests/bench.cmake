@@ -4,6 +4,9 @@ add_test(NAME bench_counts COMMAND ${QUIRE_PYTHON} ${PROJECT_SOURCE_DIR}/tools/b
 	--build-dir ${PROJECT_BINARY_DIR})
 set_tests_properties(bench_counts PROPERTIES LABELS bench COST 70 TIMEOUT 580
 	ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
+add_test(NAME bench_judge COMMAND ${QUIRE_PYTHON} -m pytest -q -p no:cacheprovider test_judge.py
+	WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/bench)
+set_tests_properties(bench_judge PROPERTIES LABELS "bench;host" TIMEOUT 60 ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
 
 # For tools/bench: the library as it would be shipped, on this machine (targets of their own, not in `tests`).
 find_package(Threads REQUIRED)
