@@ -57,8 +57,8 @@ void kheap_init(struct kheap *heap, struct page_allocator *pages)
 	for (unsigned i = 0; i < KHEAP_HEADERS; i++)
 		cache_init(&heap->headers[i], heap, header_names[i], slab_header_bytes(i),
 			   KMEM_INTERNAL);
-	cache_init(&heap->magazines[0], heap, "magazines, short", 256, KMEM_INTERNAL);
-	cache_init(&heap->magazines[1], heap, "magazines, long", 1024, KMEM_INTERNAL);
+	cache_init(&heap->magazines, heap, "magazines", MAGAZINE_BYTES(MAGAZINE_LONG) + 8,
+		   KMEM_INTERNAL);
 	cache_init(&heap->cache_cache, heap, "caches", sizeof(struct kmem_cache), KMEM_INTERNAL);
 }
 
@@ -75,10 +75,30 @@ void *cache_alloc_slow(struct kmem_cache *cache, uintptr_t caller)
 	return object;
 }
 
+/* `object` of the cache, or NULL for one yet to be found. */
+static slow_fn void *cache_alloc_zeroed(struct kmem_cache *cache, void *object, uintptr_t caller)
+{
+	if (!object)
+		object = cache_alloc_slow(cache, caller);
+	if (object)
+		__builtin_memset(object, 0, cache->object_bytes);
+	return object;
+}
+
 void *kheap_alloc(struct kheap *heap, size_t bytes, unsigned flags, uintptr_t caller)
 {
-	return flags & KMALLOC_ZERO ? kheap_alloc_zeroed_fast(heap, bytes, caller)
-				    : kheap_alloc_fast(heap, bytes, caller);
+	uint32_t class;
+	void *object;
+
+	if (unlikely(bytes > KMALLOC_SMALL_MAX))
+		return large_alloc(heap, bytes, flags, caller);
+	class = kheap_class(heap, bytes);
+	object = magazine_pop(heap, class);
+	if (unlikely(!object))
+		object = cache_alloc_slow(&heap->classes[class], caller);
+	if (flags & KMALLOC_ZERO && likely(object))
+		__builtin_memset(object, 0, heap->classes[class].object_bytes);
+	return object;
 }
 
 /*
@@ -99,11 +119,11 @@ void *kheap_alloc_aligned(struct kheap *heap, size_t bytes, size_t align, unsign
 
 void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags)
 {
-	void *object = cache_alloc_fast(cache->heap, cache, cache->magazine, caller_address());
+	void *object = magazine_pop(cache->heap, cache->magazine);
 
-	if (unlikely(flags & KMALLOC_ZERO) && likely(object))
-		__builtin_memset(object, 0, cache->object_bytes);
-	return object;
+	if (unlikely(flags & KMALLOC_ZERO))
+		return cache_alloc_zeroed(cache, object, caller_address());
+	return likely(object) ? object : cache_alloc_slow(cache, caller_address());
 }
 
 /* ---- free ---- */
@@ -138,7 +158,8 @@ refuse:
 
 void kheap_free(struct kheap *heap, void *object, uintptr_t caller)
 {
-	kheap_free_fast(heap, object, caller);
+	if (unlikely(!kheap_free_fast(heap, object)))
+		kheap_free_slow(heap, object, caller);
 }
 
 static slow_fn void kmem_cache_free_slow(struct kmem_cache *cache, void *object, uintptr_t caller)

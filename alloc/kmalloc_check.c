@@ -71,8 +71,8 @@ static const char *check_slab(struct kmem_cache *cache, const struct slab *s, st
 		return "kmalloc: a slab is in the lists of a cache that is not its own";
 	if (s->magazine != cache->magazine)
 		return "kmalloc: a slab has another cache's magazines";
-	if ((s->inverse != 0) != (cache->magazine < KHEAP_MAGAZINES && !s->track))
-		return "kmalloc: a slab is quick that must not be, or the reverse";
+	if (s->inverse && !slab_may_be_quick(s))
+		return "kmalloc: a slab is quick that must not be";
 	if (s->base % PAGE_BYTES)
 		return "kmalloc: a slab is not aligned";
 	home = slab_of(cache->heap, s);
@@ -96,7 +96,8 @@ static const char *check_list(struct kmem_cache *cache, const struct list *head,
 
 		if (wrong)
 			return wrong;
-		if (s->free < least || s->free > most)
+		if (s->free < least || s->free > most ||
+		    (least < most && head != &cache->partial[slab_fullness(cache, s->free)]))
 			return "kmalloc: a slab is in the wrong list";
 	}
 	return NULL;
@@ -105,9 +106,11 @@ static const char *check_list(struct kmem_cache *cache, const struct list *head,
 static const char *check_lists(struct kmem_cache *cache, struct sums *sums)
 {
 	uint32_t all = cache->objects;
-	const char *wrong = check_list(cache, &cache->partial, 1, all - 1, sums);
+	const char *wrong = NULL;
 	uint64_t slabs;
 
+	for (unsigned i = 0; !wrong && i < KMEM_FULLNESS; i++)
+		wrong = check_list(cache, &cache->partial[i], 1, all - 1, sums);
 	if (!wrong)
 		wrong = check_list(cache, &cache->full, 0, 0, sums);
 	slabs = sums->slabs;
@@ -117,12 +120,20 @@ static const char *check_lists(struct kmem_cache *cache, struct sums *sums)
 	return wrong;
 }
 
+static bool are_empty(const struct list *lists, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (!list_is_empty(&lists[i]))
+			return false;
+	return true;
+}
+
 static const char *check_current(struct kmem_cache *cache, struct sums *sums)
 {
 	const struct slab *s = cache->current;
 
 	if (!s)
-		return list_is_empty(&cache->partial) && list_is_empty(&cache->empty)
+		return are_empty(cache->partial, KMEM_FULLNESS) && are_empty(&cache->empty, 1)
 			       ? NULL
 			       : "kmalloc: a slab with free objects is not chosen";
 	if (!list_is_empty(&s->link))
@@ -222,7 +233,7 @@ static const char *check_locked(struct kheap *heap)
 	}
 	if (sums.headers != live_in(heap->headers, KHEAP_HEADERS))
 		return "kmalloc: live headers are not slabs";
-	if (sums.magazines != live_in(heap->magazines, array_len(heap->magazines)))
+	if (sums.magazines != live_in(&heap->magazines, 1))
 		return "kmalloc: live magazines are not those of CPUs";
 	if (sums.typed != live_in(&heap->cache_cache, 1))
 		return "kmalloc: live caches are not those in the list";

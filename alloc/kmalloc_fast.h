@@ -15,12 +15,15 @@
  * remainder * inverse: the high half is the slot, and the low half is below `inverse` for no
  * remainder only. An `inverse` of 0 passes nothing: tracked and internal slabs.)
  *
- * Included where an entry begins, so that the compiler knows the flags and the heap.
+ * Expanded in each entry, so that the compiler knows the heap, and nobody looks up the
+ * entry's own caller but who has to name it.
  */
 #ifndef QUIRE_KMALLOC_FAST_H
 #define QUIRE_KMALLOC_FAST_H
 
 #include "kmalloc_internal.h"
+
+#define fast_fn static inline __attribute__((always_inline))
 
 #define MAGAZINE_OPERATION 0x10000u
 
@@ -31,8 +34,8 @@ static inline void magazine_count(struct magazine *m, uint64_t change)
 			 __ATOMIC_RELAXED);
 }
 
-static inline void *cache_alloc_fast(struct kheap *heap, struct kmem_cache *cache,
-				     uint32_t magazine, uintptr_t caller)
+/* A free object; NULL when the magazine has none. */
+fast_fn void *magazine_pop(struct kheap *heap, uint32_t magazine)
 {
 	port_irq_t irq = port_irq_save();
 	struct magazine *m = heap->cpu[port_cpu()]->magazines[magazine];
@@ -41,70 +44,56 @@ static inline void *cache_alloc_fast(struct kheap *heap, struct kmem_cache *cach
 
 	if (unlikely(!top)) {
 		port_irq_restore(irq);
-		return cache_alloc_slow(cache, caller);
+		return NULL;
 	}
 	object = (void *)m->slots[top - 2];
 	slot_set((uint8_t *)m->slots[top - 1], SLOT_LIVE);
 	magazine_count(m, MAGAZINE_OPERATION - 2);
 	port_irq_restore(irq);
+	if (!object)
+		__builtin_unreachable(); /* spares the caller a test */
 	return object;
 }
 
-static inline void *kheap_alloc_fast(struct kheap *heap, size_t bytes, uintptr_t caller)
+/* For at most KMALLOC_SMALL_MAX bytes. */
+fast_fn uint32_t kheap_class(const struct kheap *heap, size_t bytes)
 {
-	uint32_t class;
-
-	if (unlikely(bytes > KMALLOC_SMALL_MAX))
-		return large_alloc(heap, bytes, 0, caller);
-	class = heap->class_of[(bytes + 7) / 8];
-	return cache_alloc_fast(heap, &heap->classes[class], class, caller);
+	return heap->class_of[(bytes + 7) / 8];
 }
 
-static inline void *kheap_alloc_zeroed_fast(struct kheap *heap, size_t bytes, uintptr_t caller)
-{
-	uint32_t class;
-	void *object;
-
-	if (unlikely(bytes > KMALLOC_SMALL_MAX))
-		return large_alloc(heap, bytes, KMALLOC_ZERO, caller);
-	class = heap->class_of[(bytes + 7) / 8];
-	object = cache_alloc_fast(heap, &heap->classes[class], class, caller);
-	if (likely(object))
-		__builtin_memset(object, 0, heap->classes[class].object_bytes);
-	return object;
-}
-
-/* NULL when a quick look does not find the slab of `object`. */
-static inline struct slab *slab_of_fast(const struct kheap *heap, const void *object)
+/* NULL when a quick look does not find a slab there: then kheap_free_slow() looks closer. */
+fast_fn struct slab *slab_of_fast(const struct kheap *heap, const void *object)
 {
 	uint64_t frame = port_virt_to_phys(object).a >> PAGE_SHIFT;
 	uint64_t word;
 
-	if (unlikely(frame >= heap->pages->pfn_limit)) /* NULL too */
+	if (unlikely(frame >= heap->pages->pfn_limit)) /* NULL is beyond it */
 		return NULL;
-	word = heap->pages->descs[frame].word - PAGE_SLAB;
-	if (unlikely(word & 7))
+	word = heap->pages->descs[frame].word;
+	if (unlikely((word & 7) != PAGE_SLAB))
 		return NULL;
-	return (struct slab *)(uintptr_t)word;
+	if (word == PAGE_SLAB)
+		__builtin_unreachable(); /* spares the caller a test */
+	return (struct slab *)(uintptr_t)(word - PAGE_SLAB);
 }
 
-/* The object goes into this CPU's magazine. False, and nothing has changed, when it is not that
+/* The object goes into this CPU's magazine. False, and nothing has changed, when that is not so
  * easy. */
-static inline bool slab_free_fast(struct kheap *heap, struct slab *s, void *object)
+fast_fn bool slab_free_fast(struct kheap *heap, struct slab *s, void *object)
 {
-	unsigned __int128 product = (unsigned __int128)((uintptr_t)object - s->base) * s->inverse;
+	uint64_t inverse = __atomic_load_n(&s->inverse, __ATOMIC_RELAXED);
+	unsigned __int128 product = (unsigned __int128)((uintptr_t)object - s->base) * inverse;
+	uint8_t *state = (uint8_t *)s->states + (uint64_t)(product >> 64);
 	struct magazine *m;
-	uint8_t *state;
 	port_irq_t irq;
 	uint64_t top;
 
-	if (unlikely((uint64_t)product >= s->inverse))
+	if (unlikely((uint64_t)product >= inverse))
 		return false;
-	state = (uint8_t *)s->states + (uint64_t)(product >> 64);
 	irq = port_irq_save();
 	m = heap->cpu[port_cpu()]->magazines[s->magazine];
 	top = m->top;
-	if (unlikely(top >= m->room || slot_state(state) != SLOT_LIVE)) {
+	if (unlikely(top >= m->room || *state != SLOT_LIVE)) {
 		port_irq_restore(irq);
 		return false;
 	}
@@ -116,12 +105,11 @@ static inline bool slab_free_fast(struct kheap *heap, struct slab *s, void *obje
 	return true;
 }
 
-static inline void kheap_free_fast(struct kheap *heap, void *object, uintptr_t caller)
+fast_fn bool kheap_free_fast(struct kheap *heap, void *object)
 {
 	struct slab *s = slab_of_fast(heap, object);
 
-	if (unlikely(!s || !slab_free_fast(heap, s, object)))
-		kheap_free_slow(heap, object, caller);
+	return s && slab_free_fast(heap, s, object);
 }
 
 #endif

@@ -38,7 +38,8 @@ enum slot_state {
 	SLOT_CACHED = 2, /* in some CPU's magazine */
 	SLOT_FREE = 0x80,
 };
-#define SLOT_FREE_ALL (SLOT_FREE * 0x0101010101010101u)
+#define SLOT_EACH     0x0101010101010101u /* times a state: eight slots of it */
+#define SLOT_FREE_ALL (SLOT_FREE * SLOT_EACH)
 
 /* Low halves of return addresses; one page for one slab, when heap->track is on. */
 struct slab_track {
@@ -79,15 +80,13 @@ struct magazine {
 	};
 	uint16_t room;
 	uint16_t counted; /* top, when the operations were counted last */
-	uint32_t unused;
+	int32_t streak;   /* fills since the last shed; negative: sheds since the last fill */
 	struct kmem_cache *cache;
 	uintptr_t slots[];
 };
-#define MAGAZINE_SHORT          14
 #define MAGAZINE_LONG           62
 #define MAGAZINE_BYTES(objects) (sizeof(struct magazine) + (objects)*16)
-_Static_assert(MAGAZINE_BYTES(MAGAZINE_SHORT) <= 256 && MAGAZINE_BYTES(MAGAZINE_LONG) <= 1024,
-	       "magazines fill their objects");
+_Static_assert(MAGAZINE_BYTES(MAGAZINE_LONG) <= 1024, "a magazine fills its object");
 
 /* What stands where a CPU has no magazine: empty and full at once. Nobody writes to it. */
 extern struct magazine magazine_none;
@@ -164,6 +163,12 @@ static inline void slot_set(uint8_t *state, enum slot_state to)
 static inline enum slot_state slab_slot_state(const struct slab *s, unsigned slot)
 {
 	return (enum slot_state)slot_state((const uint8_t *)s->states + slot);
+}
+
+/* Which list of partly used slabs one with so many free objects is in. */
+static inline unsigned slab_fullness(const struct kmem_cache *cache, uint32_t free)
+{
+	return free * cache->fullness >> 16;
 }
 
 /* Words of states. */
@@ -260,6 +265,8 @@ void cache_current_full_locked(struct kmem_cache *cache);
 void cache_slab_refilled_locked(struct slab *s, uint32_t was, uintptr_t caller);
 /* An object without any effort: no trimming, no failure counted. For what is a help, not a need. */
 must_check void *cache_take_easily_locked(struct kmem_cache *cache, uintptr_t caller);
+/* Choose slabs that ought to empty, if there are any. */
+void cache_choose_draining_locked(struct kmem_cache *cache);
 /* Give empty slabs back. */
 void cache_trim_locked(struct kmem_cache *cache, uintptr_t caller);
 uint64_t kheap_trim_locked(struct kheap *heap, uintptr_t caller);
@@ -288,6 +295,12 @@ cold_fn void kheap_refuse(struct kheap *heap, const void *object, const struct k
 			  uintptr_t caller, port_irq_t irq);
 
 /* ---- the two operations ---- */
+
+/* May kmalloc_fast.h serve the slab's objects, unless it is to empty? */
+static inline bool slab_may_be_quick(const struct slab *s)
+{
+	return s->cache->magazine < KHEAP_MAGAZINES && !s->track;
+}
 
 /* The FREE slots of a word of states, as their top bits. */
 static inline uint64_t slab_free_bits(const struct slab *s, unsigned word)

@@ -10,12 +10,21 @@
 
 void *kmalloc(size_t bytes)
 {
-	return kheap_alloc_fast(&kernel_heap, bytes, caller_address());
+	uint32_t class;
+	void *object;
+
+	if (unlikely(bytes > KMALLOC_SMALL_MAX))
+		return large_alloc(&kernel_heap, bytes, 0, caller_address());
+	class = kheap_class(&kernel_heap, bytes);
+	object = magazine_pop(&kernel_heap, class);
+	if (unlikely(!object))
+		return cache_alloc_slow(&kernel_heap.classes[class], caller_address());
+	return object;
 }
 
 void *kzalloc(size_t bytes)
 {
-	return kheap_alloc_zeroed_fast(&kernel_heap, bytes, caller_address());
+	return kheap_alloc(&kernel_heap, bytes, KMALLOC_ZERO, caller_address());
 }
 
 void *kmalloc_array(size_t count, size_t bytes)
@@ -48,7 +57,8 @@ void *krealloc(void *object, size_t bytes)
 
 void kfree(void *object)
 {
-	kheap_free_fast(&kernel_heap, object, caller_address());
+	if (unlikely(!kheap_free_fast(&kernel_heap, object)))
+		kheap_free_slow(&kernel_heap, object, caller_address());
 }
 
 size_t kmalloc_size(const void *object)

@@ -8,6 +8,9 @@
  *         ◄──────────────── └──────────┘ ◄──────────────
  *            shed: to 1/4                 push: kfree
  *
+ * In a burst of allocations, or of frees, the magazine's room grows from some KiB worth of
+ * objects to the most it can hold; the first turn makes it small again.
+ *
  * Half a magazine lies between the two limits, so no pattern of calls comes here
  * more often than once in that many. What was put in first is shed first.
  *
@@ -27,6 +30,10 @@
 #include "kmalloc_internal.h"
 
 #include <quire/errno.h>
+
+#define FILL_SLABS   2  /* so many slabs a fill takes from, */
+#define BURST_SLABS  16 /* and in a burst */
+#define BURST_STREAK 4  /* after so many fills, or sheds, in a row the next is part of a burst */
 
 struct magazine magazine_none;
 
@@ -82,29 +89,49 @@ static void magazine_set_top_locked(struct magazine *m, unsigned top)
 
 /* ---- to and from the slabs ---- */
 
+/* Eight free slots in a row: their states are one word, and all of them are ours to change. */
+static uintptr_t *slab_take_word_locked(struct slab *s, unsigned word, uintptr_t *to)
+{
+	uint64_t bytes = s->cache->object_bytes, object = s->base + word * 8 * bytes;
+	uintptr_t state = (uintptr_t)&s->states[word];
+
+	__atomic_store_n(&s->states[word], SLOT_CACHED * SLOT_EACH, __ATOMIC_RELAXED);
+	for (uintptr_t *end = to + 16; to < end; to += 2, object += bytes, state++) {
+		to[0] = object;
+		to[1] = state;
+	}
+	return to;
+}
+
 /* Free slots of the slab into the magazine, while it is not as full as `want`. Returns its top. */
 static unsigned slab_take_many_locked(struct slab *s, struct magazine *m, unsigned top,
 				      unsigned want)
 {
 	uint64_t bytes = s->cache->object_bytes;
-	unsigned words = slab_words(s->cache), word = s->word, had = top;
-	uint64_t bits = 0;
+	unsigned words = slab_words(s->cache), word = s->word;
+	uintptr_t *to = &m->slots[top], *end = &m->slots[want];
 
-	for (; word < words; word++) {
-		for (bits = slab_free_bits(s, word); bits && top < want; bits &= bits - 1) {
+	for (; word < words && to < end; word++) {
+		uint64_t bits = slab_free_bits(s, word);
+
+		if (bits == SLOT_FREE_ALL && end - to >= 16) {
+			to = slab_take_word_locked(s, word, to);
+			continue;
+		}
+		for (; bits && to < end; bits &= bits - 1, to += 2) {
 			unsigned slot = word * 8 + (unsigned)__builtin_ctzll(bits) / 8;
 			uint8_t *state = slab_state(s, slot);
 
 			slot_set(state, SLOT_CACHED);
-			m->slots[top++] = s->base + slot * bytes;
-			m->slots[top++] = (uintptr_t)state;
+			to[0] = s->base + slot * bytes;
+			to[1] = (uintptr_t)state;
 		}
-		if (bits || top >= want)
+		if (bits)
 			break;
 	}
 	s->word = (uint16_t)word;
-	s->free -= (top - had) / 2;
-	return top;
+	s->free -= (unsigned)(to - &m->slots[top]) / 2;
+	return (unsigned)(to - m->slots);
 }
 
 /* `count` slots (two an object) of a magazine back to their slabs, neighbours together. */
@@ -170,7 +197,7 @@ static struct magazine *magazine_here_locked(struct kmem_cache *cache, uintptr_t
 		return NULL;
 	if (*place != &magazine_none)
 		return *place;
-	m = cache_take_easily_locked(&cache->heap->magazines[cache->room > MAGAZINE_SHORT], caller);
+	m = cache_take_easily_locked(&cache->heap->magazines, caller);
 	if (!m)
 		return NULL;
 	*m = (struct magazine){.room = (uint16_t)(2 * cache->room), .cache = cache};
@@ -194,20 +221,27 @@ static void magazine_drop_locked(struct magazine **place, uintptr_t caller)
 void magazine_fill_locked(struct kmem_cache *cache)
 {
 	struct magazine *m = magazine_here_locked(cache, caller_address());
-	unsigned top, want;
+	unsigned top, want, slabs = FILL_SLABS;
 	struct slab *s;
 
 	if (!m)
 		return;
 	magazine_count_locked(m);
 	top = m->counted;
+	m->streak = m->streak > 0 ? m->streak + 1 : 1;
+	m->room = (uint16_t)(2 * cache->room);
+	if (m->streak > BURST_STREAK) {
+		m->room = 2 * MAGAZINE_LONG;
+		slabs = BURST_SLABS;
+	}
 	want = m->room * 3u / 8 * 2;
-	while (top < want && (s = cache->current) && !s->track) {
+	for (; slabs && top < want && (s = cache->current) && !s->track; slabs--) {
 		top = slab_take_many_locked(s, m, top, want);
 		if (!s->free)
 			cache_current_full_locked(cache);
 	}
 	magazine_set_top_locked(m, top);
+	cache_choose_draining_locked(cache);
 }
 
 bool magazine_put_locked(struct slab *s, unsigned slot, uintptr_t caller)
@@ -218,8 +252,12 @@ bool magazine_put_locked(struct slab *s, unsigned slot, uintptr_t caller)
 
 	if (!m)
 		return false;
-	if (m->top >= m->room)
-		magazine_shed_locked(m, m->room / 8u * 2, caller);
+	if (m->top >= m->room) {
+		magazine_shed_locked(m, s->cache->room / 4u * 2, caller);
+		m->streak = m->streak < 0 ? m->streak - 1 : -1;
+		m->room = (uint16_t)(2 *
+				     (m->streak < -BURST_STREAK ? MAGAZINE_LONG : s->cache->room));
+	}
 	top = m->top;
 	slot_set(state, SLOT_CACHED);
 	m->slots[top] = (uintptr_t)slab_object(s, slot);

@@ -114,7 +114,9 @@ void cache_init(struct kmem_cache *cache, struct kheap *heap, const char *name, 
 	while (sizeof(struct slab) + cache->slots + 1 > slab_header_bytes(cache->header) &&
 	       cache->header < KHEAP_HEADERS - 1)
 		cache->header++;
-	list_init(&cache->partial);
+	cache->fullness = (uint16_t)((KMEM_FULLNESS << 16) / cache->objects - 1);
+	for (unsigned i = 0; i < KMEM_FULLNESS; i++)
+		list_init(&cache->partial[i]);
 	list_init(&cache->full);
 	list_init(&cache->empty);
 	list_push_back(&heap->caches, &cache->link);
@@ -155,6 +157,14 @@ static void track_free(struct kheap *heap, struct slab_track *track, uintptr_t c
 	heap->track_pages_held--;
 }
 
+/* Let kmalloc_fast.h serve, where it may. */
+static void slab_quicken(struct slab *s)
+{
+	uint64_t inverse = ~(uint64_t)0 / s->cache->object_bytes + 1;
+
+	__atomic_store_n(&s->inverse, slab_may_be_quick(s) ? inverse : 0, __ATOMIC_RELAXED);
+}
+
 /* A slab of the cache with every object free, in no list. NULL when out of memory. */
 static struct slab *slab_create(struct kmem_cache *cache, uintptr_t caller)
 {
@@ -179,8 +189,7 @@ static struct slab *slab_create(struct kmem_cache *cache, uintptr_t caller)
 		.track = heap->track && !internal ? track_alloc(heap, caller) : NULL,
 		.magazine = (uint16_t)cache->magazine,
 	};
-	if (cache->magazine < KHEAP_MAGAZINES && !s->track)
-		s->inverse = ~(uint64_t)0 / cache->object_bytes + 1;
+	slab_quicken(s);
 	list_init(&s->link);
 	slab_mark_all_free(s);
 	page_set_slab(heap->pages, pages, cache->order, s);
@@ -270,13 +279,35 @@ void *cache_take_easily_locked(struct kmem_cache *cache, uintptr_t caller)
 	return cache->current ? cache_take_locked(cache, caller) : NULL;
 }
 
+/*
+ * Magazines hand out what was freed last, whichever slab it is of; so a slab that is
+ * nearly empty need never become so. Therefore such slabs are picked, and what is freed of
+ * them goes straight back to them: without an inverse kmalloc_fast.h does not serve them.
+ */
+void cache_choose_draining_locked(struct kmem_cache *cache)
+{
+	for (unsigned i = KMEM_FULLNESS; i > 1; i--) {
+		list_for_each (node, &cache->partial[i - 1]) {
+			struct slab *s = slab_at(node);
+
+			if (!s->inverse)
+				break; /* those behind it were picked before it */
+			__atomic_store_n(&s->inverse, 0, __ATOMIC_RELAXED);
+		}
+	}
+}
+
 static void cache_choose_current_locked(struct kmem_cache *cache)
 {
-	cache->current = slab_at(list_first(&cache->partial));
-	if (cache->current)
-		list_remove(&cache->current->link);
-	else
-		cache->current = cache_take_empty_locked(cache);
+	for (unsigned i = 0; i < KMEM_FULLNESS; i++) {
+		cache->current = slab_at(list_first(&cache->partial[i]));
+		if (cache->current) {
+			list_remove(&cache->current->link);
+			slab_quicken(cache->current);
+			return;
+		}
+	}
+	cache->current = cache_take_empty_locked(cache);
 }
 
 void cache_current_full_locked(struct kmem_cache *cache)
@@ -289,16 +320,23 @@ void cache_slab_refilled_locked(struct slab *s, uint32_t was, uintptr_t caller)
 {
 	struct kmem_cache *cache = s->cache;
 	bool is_empty = s->free == cache->objects;
+	bool is_quick = slab_may_be_quick(s), is_wanted = true;
 	struct kheap *heap = cache->heap;
 
-	if (s == cache->current || (was && !is_empty))
+	if (s == cache->current)
+		return;
+	if (was && !is_empty && slab_fullness(cache, was) == slab_fullness(cache, s->free))
 		return;
 	list_remove(&s->link);
+	if (is_quick && !s->inverse && (is_empty || !cache->current)) {
+		slab_quicken(s);
+		is_wanted = !is_empty;
+	}
 	if (!cache->current)
 		cache->current = s;
 	else if (!is_empty)
-		list_push_front(&cache->partial, &s->link);
-	else if (heap->empty_pages + slab_pages(cache) <= empty_pages_max(heap))
+		list_push_front(&cache->partial[slab_fullness(cache, s->free)], &s->link);
+	else if (is_wanted && heap->empty_pages + slab_pages(cache) <= empty_pages_max(heap))
 		cache_keep_empty_locked(cache, s);
 	else
 		slab_destroy(s, caller);

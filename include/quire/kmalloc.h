@@ -35,6 +35,7 @@ struct slab; /* alloc/kmalloc_internal.h */
 struct magazine;
 
 #define KHEAP_MAGAZINES 128 /* caches that have magazines: the classes and the first typed ones */
+#define KMEM_FULLNESS   8   /* lists of partly used slabs */
 #define KHEAP_HEADERS   4   /* sizes of slab headers */
 
 /* What one CPU keeps: for each cache a magazine, never NULL; the last is nobody's. */
@@ -62,11 +63,13 @@ struct kmem_cache {
 	uint8_t kind;           /* enum kmem_cache_kind */
 	uint8_t header;         /* which of kheap.headers its slabs have */
 	uint8_t room;           /* objects a magazine of it may hold */
+	uint16_t fullness;      /* free objects of a slab * this >> 16 = its list */
 	uint64_t allocs, frees; /* without those that magazines still count */
 	const char *name;
 	uint32_t wanted_bytes; /* what the creator asked for */
 	uint64_t slabs, failures;
-	struct list partial; /* slabs with objects free, but for `current` */
+	/* Slabs with objects free, but for `current`, by how many: least full last. */
+	struct list partial[KMEM_FULLNESS];
 	struct list full;
 	struct list empty; /* kept for the next burst */
 	struct list link;  /* in kheap.caches */
@@ -82,7 +85,7 @@ struct kheap {
 			 1]; /* index into classes, for bytes / 8 rounded up */
 	struct kmem_cache classes[KMALLOC_CLASSES];
 	struct kmem_cache headers[KHEAP_HEADERS]; /* the caches of slab headers */
-	struct kmem_cache magazines[2];           /* of magazines, short and long */
+	struct kmem_cache magazines;              /* of magazines */
 	struct kmem_cache cache_cache;            /* the cache of struct kmem_cache */
 	struct kheap_cpu first_cpu, nobody;       /* CPU 0's; one without magazines */
 	unsigned cpus;                            /* one past the highest online */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Several CPUs in one heap at once (host threads): nothing happens outside the lock that must not. */
+/* Several CPUs in one heap at once (host threads), which also free each other's objects. */
 #include "kmalloc_fixture.h"
 
 #include <pthread.h>
@@ -14,6 +14,7 @@ struct worker {
 	pthread_t thread;
 	struct kmem_cache *cache;
 	uint64_t random;
+	unsigned cpu;
 	unsigned char mark;
 	unsigned damaged;
 };
@@ -53,6 +54,7 @@ static void *work(void *argument)
 	struct worker *w = argument;
 	struct slot slots[SLOTS] = {0};
 
+	host_cpu = w->cpu;
 	pthread_barrier_wait(&start);
 	for (unsigned i = 0; i < STEPS; i++) {
 		struct slot *s = &slots[host_random(&w->random) % SLOTS];
@@ -67,6 +69,7 @@ static void *work(void *argument)
 	for (unsigned i = 0; i < SLOTS; i++)
 		if (slots[i].object)
 			put(w, &slots[i]);
+	kheap_cpu_drain(&kernel_heap, host_cpu);
 	return NULL;
 }
 
@@ -77,11 +80,14 @@ static void test_threads(void **state)
 
 	(void)state;
 	assert_non_null(cache);
+	for (unsigned i = 1; i < THREADS; i++)
+		assert_int_equal(kheap_cpu_online(&kernel_heap, i), 0);
 	assert_int_equal(pthread_barrier_init(&start, NULL, THREADS), 0);
 	for (unsigned i = 0; i < THREADS; i++) {
 		workers[i] = (struct worker){
 			.cache = cache,
 			.random = i,
+			.cpu = i,
 			.mark = (unsigned char)(i + 1),
 		};
 		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
@@ -95,9 +101,59 @@ static void test_threads(void **state)
 	assert_int_equal(kmem_cache_destroy(cache), 0);
 }
 
+enum {
+	SENT = 200000,
+	WINDOW = 64
+};
+static void *window[WINDOW];
+
+/* Frees what the other CPU allocates. */
+static void *consume(void *argument)
+{
+	(void)argument;
+	host_cpu = 1;
+	for (unsigned i = 0; i < SENT; i++) {
+		void *object;
+
+		while (!(object = __atomic_exchange_n(&window[i % WINDOW], NULL, __ATOMIC_ACQUIRE)))
+			port_relax();
+		kfree(object);
+	}
+	kheap_cpu_drain(&kernel_heap, 1);
+	return NULL;
+}
+
+/* What is freed elsewhere comes back: the heap stays as small as what is under way. */
+static void test_remote_frees_do_not_pile_up(void **state)
+{
+	struct kheap_stats stats;
+	uint64_t most = 0;
+	pthread_t consumer;
+
+	(void)state;
+	assert_int_equal(kheap_cpu_online(&kernel_heap, 1), 0);
+	assert_int_equal(pthread_create(&consumer, NULL, consume, NULL), 0);
+	for (unsigned i = 0; i < SENT; i++) {
+		void *object = kmalloc(64);
+
+		assert_non_null(object);
+		while (__atomic_load_n(&window[i % WINDOW], __ATOMIC_RELAXED))
+			port_relax();
+		__atomic_store_n(&window[i % WINDOW], object, __ATOMIC_RELEASE);
+		if (i % 1000 == 0) {
+			kheap_stats(&kernel_heap, &stats);
+			most = stats.slab_pages > most ? stats.slab_pages : most;
+		}
+	}
+	assert_int_equal(pthread_join(consumer, NULL), 0);
+	assert_true(most <= 8);
+	assert_int_equal(host_misuses, 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {heap_test(test_threads)};
+	const struct CMUnitTest tests[] = {heap_test(test_threads),
+					   heap_test(test_remote_frees_do_not_pile_up)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
