@@ -8,6 +8,7 @@ quire_host_test(model_page SOURCES tests/model/model_page.c ${PAGE_TEST_SOURCES}
 quire_host_test(test_page_recovery SOURCES tests/unit/test_page_recovery.c ${PAGE_TEST_SOURCES})
 quire_host_test(test_page_misuse SOURCES tests/unit/test_page_misuse.c ${PAGE_TEST_SOURCES})
 quire_host_test(test_page_init SOURCES tests/unit/test_page_init.c ${PAGE_TEST_SOURCES})
+quire_host_test(test_page_cpu SOURCES tests/unit/test_page_cpu.c ${PAGE_TEST_SOURCES})
 quire_host_test(test_page_check SOURCES tests/unit/test_page_check.c ${PAGE_TEST_SOURCES})
 quire_host_test(test_page_node SOURCES tests/unit/test_page_node.c ${PAGE_TEST_SOURCES})
 file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/corpus_fuzz_page)
