@@ -12,7 +12,7 @@
  * Only the owner touches any of it, with interrupts off; filling, draining and
  * everything else that goes between cache and bitmaps holds pa->lock as well.
  *
- * The way in and the way out are inline: 20 instructions each, interrupts off,
+ * The way in and the way out are inline, some 20 instructions each: interrupts off,
  * no lock, nothing atomic. Whatever is not plain starts over in alloc/page_cpu.c:
  * an empty or a full stack, and every descriptor that is not what it should be.
  */
