@@ -11,7 +11,6 @@
 /* Another CPU's part of a test: a step is taken when `order` is raised, and acknowledged. */
 struct partner {
 	uint32_t order, done; /* atomic */
-	unsigned ran_on;
 	const volatile uint64_t *look;
 	uint64_t saw;
 	uint32_t id;
@@ -28,7 +27,6 @@ static void partner_main(void *argument)
 	struct partner *p = argument;
 	uint32_t step = 0;
 
-	p->ran_on = port_cpu();
 	while (!thread_should_stop()) {
 		if (get(&p->order) == step)
 			continue;
@@ -67,27 +65,31 @@ static bool partner_end(const struct partner *p)
 
 /* ---- the tests ---- */
 
-/* Every CPU runs what is pinned to it, at once with all others. */
+static void note_cpu(void *where)
+{
+	*(unsigned *)where = port_cpu();
+}
+
+/* Every CPU runs what is pinned to it. */
 SELFTEST(cpus)
 {
-	static struct partner partners[PORT_CPUS_MAX];
-	static const uint64_t word = 42;
-	unsigned n = port_cpus(), started = 0;
+	static unsigned ran_on[PORT_CPUS_MAX];
+	static uint32_t ids[PORT_CPUS_MAX];
+	unsigned started = 0;
 	const char *error = NULL;
 
-	thread_pin(1); /* out of the others' way: the shell goes before them */
-	while (n > 1 && started < n - 1 && partner_start(&partners[started], started + 1))
-		started++;
+	for (; started < port_cpus(); started++) {
+		const struct thread_options options = {.cpu_plus_one = started + 1};
+
+		ran_on[started] = PORT_CPUS_MAX;
+		ids[started] = thread_create("note", note_cpu, &ran_on[started], &options);
+		if (!ids[started])
+			break;
+	}
 	for (unsigned i = 0; i < started; i++)
-		if (!partner_look(&partners[i], &word) || partners[i].saw != word)
-			error = "a CPU does not run a thread pinned to it";
-		else if (partners[i].ran_on != i + 1)
-			error = "a pinned thread ran on another CPU";
-	for (unsigned i = 0; i < started; i++)
-		if (!partner_end(&partners[i]))
-			error = "a pinned thread could not be joined";
-	thread_pin(0);
-	expect(started == n - 1, "out of memory");
+		if (thread_join(ids[i], NULL) || ran_on[i] != i)
+			error = "a CPU did not run the thread pinned to it";
+	expect(started == port_cpus(), "out of memory");
 	return error;
 }
 
