@@ -220,12 +220,32 @@ static unsigned block_add(struct page_allocator *pa, struct superblock *sb, unsi
 	return n;
 }
 
-/* Add `count` whole pageblocks: the untouched ones a word at a time. */
+/* Add all of a superblock that is described from end to end and untouched; false when it is not. */
+static bool superblock_add_whole(struct page_allocator *pa, struct superblock *sb)
+{
+	uint64_t virgin = ~(uint64_t)0, touched = 0;
+
+	for (unsigned w = 0; w < BITS_WORDS; w++) {
+		virgin &= sb->described[w] & sb->fresh[w];
+		touched |= sb->spare[w] | sb->taken[w];
+	}
+	if (~virgin || touched)
+		return false;
+	for (unsigned w = 0; w < BITS_WORDS; w++)
+		sb->spare[w] = ~(uint64_t)0;
+	sb->spare_runs = RUNS_ALL_FREE;
+	superblock_raise(pa, sb);
+	return true;
+}
+
+/* Add `count` whole pageblocks: the untouched ones a word at a time, or all of them at once. */
 static uint64_t blocks_add(struct page_allocator *pa, struct superblock *sb, unsigned block,
 			   unsigned count)
 {
 	uint64_t pages = 0;
 
+	if (count == SUPERBLOCK_BLOCKS && superblock_add_whole(pa, sb))
+		return SUPERBLOCK_PAGES;
 	while (count) {
 		unsigned word = block / 64, room = 64 - block % 64, m = count < room ? count : room;
 		uint64_t wanted = bits_mask(block % 64, m) & sb->described[word];
@@ -272,6 +292,7 @@ static uint64_t superblock_add(struct page_allocator *pa, struct superblock *sb,
 uint64_t page_add(struct page_allocator *pa, pfn_t start, uint64_t pages)
 {
 	uint64_t frame = start.n, end, added = 0;
+	port_irq_t irq;
 
 	if (frame >= pa->pfn_limit)
 		return 0;
@@ -288,15 +309,16 @@ uint64_t page_add(struct page_allocator *pa, pfn_t start, uint64_t pages)
 			stop = end;
 		if (gib < pa->index_entries &&
 		    (low ? pa->low_superblock : pa->superblock_of[gib])) {
-			port_irq_t irq = spin_lock(&pa->lock);
-
+			irq = spin_lock(&pa->lock);
 			added += superblock_add(pa, superblock_at(pa, frame),
 						(unsigned)(frame % SUPERBLOCK_PAGES),
 						(unsigned)(stop - frame));
-			page_cpu_limits(pa);
 			spin_unlock(&pa->lock, irq);
 		}
 		frame = stop;
 	}
+	irq = spin_lock(&pa->lock);
+	page_cpu_limits(pa);
+	spin_unlock(&pa->lock, irq);
 	return added;
 }

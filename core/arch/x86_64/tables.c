@@ -55,16 +55,19 @@ bool map_span(uint64_t *root, struct span s, unsigned max_level, uint64_t flags,
 	while (s.bytes) {
 		unsigned level = span_level(&s, max_level);
 		uint64_t *entry = table_walk(root, s.virt, level, source);
-		unsigned index = level_index(s.virt, level);
+		uint64_t value = s.phys | flags | PTE_PRESENT | (level ? PTE_LARGE : 0);
+		uint64_t run = TABLE_ENTRIES - level_index(s.virt, level);
 
 		if (!entry)
 			return false;
-		/* Stay in this table for as long as the page size does. */
-		do {
+		/* To the table's end the page size stays: larger ones start where a table does. */
+		if (run > s.bytes / level_bytes(level))
+			run = s.bytes / level_bytes(level);
+		span_advance(&s, run * level_bytes(level));
+		for (; run; run--, value += level_bytes(level)) {
 			assert(!*entry);
-			*entry++ = s.phys | flags | PTE_PRESENT | (level ? PTE_LARGE : 0);
-			span_advance(&s, level_bytes(level));
-		} while (++index < TABLE_ENTRIES && s.bytes && span_level(&s, max_level) == level);
+			*entry++ = value;
+		}
 	}
 	return true;
 }
