@@ -179,6 +179,11 @@ static inline void bits_set_plain(uint64_t *bits, unsigned at, unsigned n)
 {
 	unsigned word = at / 64;
 
+	if (n == BITS_FULL) { /* mostly so at boot, and once a GiB */
+		for (word = 0; word < BITS_WORDS; word++)
+			bits[word] = ~(uint64_t)0;
+		return;
+	}
 	for (at %= 64; unlikely(at + n > 64); at = 0, word++) {
 		bits[word] |= bits_mask(at, 64 - at);
 		n -= 64 - at;

@@ -223,16 +223,13 @@ static unsigned block_add(struct page_allocator *pa, struct superblock *sb, unsi
 /* Add all of a superblock that is described from end to end and untouched; false when it is not. */
 static bool superblock_add_whole(struct page_allocator *pa, struct superblock *sb)
 {
-	uint64_t virgin = ~(uint64_t)0, touched = 0;
+	uint64_t untouched = ~(uint64_t)0;
 
-	for (unsigned w = 0; w < BITS_WORDS; w++) {
-		virgin &= sb->described[w] & sb->fresh[w];
-		touched |= sb->spare[w] | sb->taken[w];
-	}
-	if (~virgin || touched)
-		return false;
 	for (unsigned w = 0; w < BITS_WORDS; w++)
-		sb->spare[w] = ~(uint64_t)0;
+		untouched &= sb->described[w] & sb->fresh[w] & ~(sb->spare[w] | sb->taken[w]);
+	if (~untouched)
+		return false;
+	bits_set_plain(sb->spare, 0, BITS_FULL);
 	sb->spare_runs = RUNS_ALL_FREE;
 	superblock_raise(pa, sb);
 	return true;
