@@ -3,7 +3,8 @@
  * The run queue: one first-come list a priority, a bitmap of the non-empty ones.
  *
  * Every operation is O(1): the choice is one count-trailing-zeros and the
- * head of a list. Pure data structure.
+ * head of a list. Pure data structure. What a switch does is inline, in sched_internal.h;
+ * here is the rest.
  *
  * Invariant: bit p of nonempty = (ready[p] is not empty) = (count[p] > 0), and
  * every thread in ready[p] is THREAD_READY at priority p.
@@ -18,57 +19,6 @@ void run_queue_init(struct run_queue *q)
 		q->count[p] = 0;
 	}
 	q->nonempty = 0;
-}
-
-static void note_added(struct run_queue *q, unsigned priority)
-{
-	q->count[priority]++;
-	q->nonempty |= (uint32_t)1 << priority;
-}
-
-void run_queue_add_back(struct run_queue *q, struct thread *t)
-{
-	assert(list_is_empty(&t->link));
-	list_push_back(&q->ready[t->priority], &t->link);
-	note_added(q, t->priority);
-}
-
-void run_queue_add_front(struct run_queue *q, struct thread *t)
-{
-	assert(list_is_empty(&t->link));
-	list_push_front(&q->ready[t->priority], &t->link);
-	note_added(q, t->priority);
-}
-
-void run_queue_remove(struct run_queue *q, struct thread *t)
-{
-	unsigned p = t->priority;
-
-	assert(!list_is_empty(&t->link) && q->count[p] > 0);
-	list_remove(&t->link);
-	if (--q->count[p] == 0)
-		q->nonempty &= ~((uint32_t)1 << p);
-}
-
-unsigned run_queue_best(const struct run_queue *q)
-{
-	return q->nonempty ? (unsigned)__builtin_ctz(q->nonempty) : THREAD_PRIORITIES;
-}
-
-struct thread *run_queue_first(const struct run_queue *q)
-{
-	unsigned p = run_queue_best(q);
-
-	return p == THREAD_PRIORITIES ? NULL : list_entry(q->ready[p].next, struct thread, link);
-}
-
-struct thread *run_queue_take(struct run_queue *q)
-{
-	struct thread *t = run_queue_first(q);
-
-	if (t)
-		run_queue_remove(q, t);
-	return t;
 }
 
 uint64_t run_queue_total(const struct run_queue *q)

@@ -59,12 +59,13 @@ static struct thread *take_next_locked(struct cpu_sched *cpu)
 {
 	struct thread *next = NULL;
 
-	if (run_queue_best(&cpu->ready) == THREAD_PRIORITY_IDLE && sched.cpu_count > 1)
+	if (sched.cpu_count > 1 && run_queue_best(&cpu->ready) == THREAD_PRIORITY_IDLE)
 		next = steal_locked(cpu);
 	if (!next)
 		next = run_queue_take(&cpu->ready);
 	assert(next);
-	note_idle_locked(cpu, next == cpu->idle);
+	if (next == cpu->idle)
+		note_idle_locked(cpu, true);
 	return next;
 }
 
@@ -84,8 +85,10 @@ void schedule_locked(void)
 	next->switches++;
 	cpu->switches++;
 	cpu->current = next;
-	if (previous == cpu->idle)
+	if (previous == cpu->idle) {
+		note_idle_locked(cpu, false);
 		port_idle_end();
+	}
 	port_context_switch(&previous->context, next->context);
 }
 

@@ -34,16 +34,61 @@ struct run_queue {
 _Static_assert(THREAD_PRIORITIES == 32, "one bit a priority in run_queue.nonempty");
 
 void run_queue_init(struct run_queue *q);
-void run_queue_add_back(struct run_queue *q, struct thread *t);
-void run_queue_add_front(struct run_queue *q, struct thread *t);
-void run_queue_remove(struct run_queue *q, struct thread *t);
-/* The best priority with a thread, THREAD_PRIORITIES when there is none. */
-unsigned run_queue_best(const struct run_queue *q);
-/* The thread that should run next, or NULL; _take removes it. */
-struct thread *run_queue_first(const struct run_queue *q);
-struct thread *run_queue_take(struct run_queue *q);
 uint64_t run_queue_total(const struct run_queue *q);
 const char *run_queue_check(const struct run_queue *q);
+
+static inline void run_queue_note_added(struct run_queue *q, unsigned priority)
+{
+	q->count[priority]++;
+	q->nonempty |= (uint32_t)1 << priority;
+}
+
+static inline void run_queue_add_back(struct run_queue *q, struct thread *t)
+{
+	assert(list_is_empty(&t->link));
+	list_push_back(&q->ready[t->priority], &t->link);
+	run_queue_note_added(q, t->priority);
+}
+
+static inline void run_queue_add_front(struct run_queue *q, struct thread *t)
+{
+	assert(list_is_empty(&t->link));
+	list_push_front(&q->ready[t->priority], &t->link);
+	run_queue_note_added(q, t->priority);
+}
+
+static inline void run_queue_remove(struct run_queue *q, struct thread *t)
+{
+	unsigned p = t->priority;
+
+	assert(!list_is_empty(&t->link) && q->count[p] > 0);
+	list_remove(&t->link);
+	if (--q->count[p] == 0)
+		q->nonempty &= ~((uint32_t)1 << p);
+}
+
+/* The best priority with a thread, THREAD_PRIORITIES when there is none. */
+static inline unsigned run_queue_best(const struct run_queue *q)
+{
+	return q->nonempty ? (unsigned)__builtin_ctz(q->nonempty) : THREAD_PRIORITIES;
+}
+
+/* The thread that should run next, or NULL; _take removes it. */
+static inline struct thread *run_queue_first(const struct run_queue *q)
+{
+	unsigned p = run_queue_best(q);
+
+	return p == THREAD_PRIORITIES ? NULL : list_entry(q->ready[p].next, struct thread, link);
+}
+
+static inline struct thread *run_queue_take(struct run_queue *q)
+{
+	struct thread *t = run_queue_first(q);
+
+	if (t)
+		run_queue_remove(q, t);
+	return t;
+}
 
 /* ---- sleep_queue.c: who wakes first ---- */
 
