@@ -79,3 +79,25 @@ void kheap_stats(struct kheap *heap, struct kheap_stats *out)
 	}
 	spin_unlock(&heap->lock, irq);
 }
+
+void kheap_cpu_stats(struct kheap *heap, unsigned cpu, struct kheap_cpu_stats *out)
+{
+	port_irq_t irq;
+
+	*out = (struct kheap_cpu_stats){0};
+	if (cpu >= PORT_CPUS_MAX)
+		return;
+	irq = spin_lock(&heap->lock);
+	for (unsigned i = 0; i < KHEAP_MAGAZINES; i++) {
+		const struct magazine *m = heap->cpu[cpu]->magazines[i];
+		uint64_t objects;
+
+		if (m == &magazine_none)
+			continue;
+		objects = magazine_counts(m).objects;
+		out->magazines++;
+		out->objects += objects;
+		out->bytes += objects * m->cache->object_bytes;
+	}
+	spin_unlock(&heap->lock, irq);
+}

@@ -186,6 +186,12 @@ struct kheap_stats {
 };
 void kheap_stats(struct kheap *heap, struct kheap_stats *out);
 
+/* What one CPU's magazines hold, its share of cached_*; zeros for one that is not online. */
+struct kheap_cpu_stats {
+	uint64_t magazines, objects, bytes;
+};
+void kheap_cpu_stats(struct kheap *heap, unsigned cpu, struct kheap_cpu_stats *out);
+
 /* The validator: NULL or what is wrong. O(slabs); holds the lock. */
 const char *kheap_check(struct kheap *heap);
 

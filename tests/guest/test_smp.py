@@ -48,6 +48,17 @@ def test_spawn_pins(four):
     assert_comes_back(four, before, seconds=60)
 
 
+def test_percpu_shows_every_cache(four):
+    listed = four.run_json("percpu --json")["cpus"]
+    assert [c["cpu"] for c in listed] == [0, 1, 2, 3]
+    for c in listed:
+        assert c["cached_pages"] == sum(n << k for k, n in enumerate(c["cached_blocks"])), c
+        assert (c["cached_objects"] > 0) == (c["cached_bytes"] > 0) <= (c["magazines"] > 0), c
+    assert sum(c["block_allocs"][0] for c in listed) > 0, listed
+    rows = [line.split() for line in four.run("percpu").split("\n")]
+    assert [row[0] for row in rows if row and row[0].isdigit()] == list("0123") * 2, rows
+
+
 def test_work_spreads(four):
     before = counters(four)
     four.run("spawn spin --count 8 --seconds 4")

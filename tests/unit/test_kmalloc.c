@@ -454,6 +454,36 @@ static void test_tracking_knows_callers(void **state)
 	kfree(object);
 }
 
+/* Each CPU's magazines on their own, and together what the heap says. */
+static void test_cpu_stats(void **state)
+{
+	struct kheap_cpu_stats here, there;
+	struct kheap_stats all;
+	void *a = kmalloc(64), *b = kmalloc(200);
+
+	(void)state;
+	assert_int_equal(kheap_cpu_online(&kernel_heap, 2), 0);
+	host_cpu = 2;
+	kfree(a);
+	kfree(b);
+	host_cpu = 0;
+	kheap_cpu_stats(&kernel_heap, 2, &there);
+	assert_int_equal(there.magazines, 2);
+	assert_int_equal(there.objects, 2);
+	assert_int_equal(there.bytes, 64 + 208);
+	kheap_cpu_stats(&kernel_heap, 0, &here);
+	kheap_stats(&kernel_heap, &all);
+	assert_int_equal(here.objects + there.objects, all.cached_objects);
+	assert_int_equal(here.bytes + there.bytes, all.cached_bytes);
+	kheap_cpu_drain(&kernel_heap, 2);
+	kheap_cpu_stats(&kernel_heap, 2, &there);
+	assert_int_equal(there.magazines + there.objects + there.bytes, 0);
+	kheap_cpu_stats(&kernel_heap, 1, &there); /* not online */
+	assert_int_equal(there.magazines + there.objects + there.bytes, 0);
+	kheap_cpu_stats(&kernel_heap, PORT_CPUS_MAX, &there);
+	assert_int_equal(there.magazines + there.objects + there.bytes, 0);
+}
+
 static void test_stats(void **state)
 {
 	void *a = kmalloc(64), *b = kmalloc(8000), *c = kmalloc(100000);
@@ -494,6 +524,7 @@ int main(void)
 		heap_test(test_all_pages_come_back),
 		heap_test(test_about),
 		heap_test(test_tracking_knows_callers),
+		heap_test(test_cpu_stats),
 		heap_test(test_stats),
 	};
 
