@@ -226,8 +226,8 @@ static bool superblock_add_whole(struct page_allocator *pa, struct superblock *s
 	uint64_t untouched = ~(uint64_t)0;
 
 	for (unsigned w = 0; w < BITS_WORDS; w++)
-		untouched &= sb->described[w] & sb->fresh[w] & ~(sb->spare[w] | sb->taken[w]);
-	if (~untouched)
+		untouched &= sb->described[w] & sb->fresh[w] & ~sb->taken[w];
+	if (~untouched || sb->spare_runs)
 		return false;
 	bits_set_plain(sb->spare, 0, BITS_FULL);
 	sb->spare_runs = RUNS_ALL_FREE;
@@ -296,6 +296,7 @@ uint64_t page_add(struct page_allocator *pa, pfn_t start, uint64_t pages)
 	end = pages < pa->pfn_limit - frame ? frame + pages : pa->pfn_limit;
 	if (frame == 0)
 		frame = 1;
+	irq = spin_lock(&pa->lock);
 	while (frame < end) {
 		uint64_t gib = frame >> SUPERBLOCK_SHIFT;
 		uint64_t stop =
@@ -306,15 +307,12 @@ uint64_t page_add(struct page_allocator *pa, pfn_t start, uint64_t pages)
 			stop = end;
 		if (gib < pa->index_entries &&
 		    (low ? pa->low_superblock : pa->superblock_of[gib])) {
-			irq = spin_lock(&pa->lock);
 			added += superblock_add(pa, superblock_at(pa, frame),
 						(unsigned)(frame % SUPERBLOCK_PAGES),
 						(unsigned)(stop - frame));
-			spin_unlock(&pa->lock, irq);
 		}
 		frame = stop;
 	}
-	irq = spin_lock(&pa->lock);
 	page_cpu_limits(pa);
 	spin_unlock(&pa->lock, irq);
 	return added;
