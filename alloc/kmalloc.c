@@ -128,14 +128,12 @@ void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags)
 
 /* ---- free ---- */
 
-void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller)
+/* Not in this CPU's magazine, and no block. */
+static slow_fn void kheap_free_slower(struct kheap *heap, void *object, uintptr_t caller)
 {
-	port_irq_t irq;
+	port_irq_t irq = spin_lock(&heap->lock);
 	struct slab *s;
 
-	if (!object)
-		return;
-	irq = spin_lock(&heap->lock);
 	s = slab_of(heap, object);
 	if (slab_is_ours(heap, s)) {
 		unsigned slot = slab_live_slot(s, (uintptr_t)object);
@@ -144,9 +142,7 @@ void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller)
 			goto refuse;
 		if (!s->inverse || !magazine_put_locked(s, slot, caller))
 			slab_put_locked(s, slot, caller);
-	} else if (large_pages_locked(heap, object)) {
-		large_free_locked(heap, object, caller);
-	} else {
+	} else if (!large_free_locked(heap, object, caller)) {
 		goto refuse;
 	}
 	spin_unlock(&heap->lock, irq);
@@ -154,6 +150,12 @@ void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller)
 
 refuse:
 	kheap_refuse(heap, object, NULL, caller, irq);
+}
+
+void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller)
+{
+	if (object && !large_free_block(heap, object, caller))
+		kheap_free_slower(heap, object, caller);
 }
 
 void kheap_free(struct kheap *heap, void *object, uintptr_t caller)

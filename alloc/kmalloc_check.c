@@ -10,6 +10,7 @@
  *                    live magazines = magazines of CPUs
  *                    live struct kmem_cache = typed caches
  *                    slab_pages_held = sum(slabs << order)
+ *                    large objects freed <= allocated, the live ones of 3 pages or more
  *
  * Lock: heap->lock for the whole walk. What other CPUs do in their magazines meanwhile
  * changes the counts under the walk's eyes: an error counts only if they were still, and
@@ -220,6 +221,19 @@ static uint64_t live_in(const struct kmem_cache *caches, unsigned count)
 	return sum;
 }
 
+#define LARGE_PAGES_MIN (KMALLOC_SMALL_MAX / PAGE_BYTES + 1)
+
+static const char *check_large(struct kheap_large sum)
+{
+	uint64_t live = sum.allocs - sum.frees;
+
+	if (sum.frees > sum.allocs)
+		return "kmalloc: more large objects freed than allocated";
+	if (live ? sum.pages / live < LARGE_PAGES_MIN : sum.pages)
+		return "kmalloc: large objects and their pages do not match";
+	return NULL;
+}
+
 static const char *check_locked(struct kheap *heap)
 {
 	struct sums sums = {0};
@@ -241,15 +255,14 @@ static const char *check_locked(struct kheap *heap)
 		return "kmalloc: pages held are not those of the slabs";
 	if (sums.empty_pages != heap->empty_pages)
 		return "kmalloc: empty pages are not those of empty slabs";
-	if (heap->large_live != heap->large_allocs - heap->large_frees)
-		return "kmalloc: live large objects are not allocations less frees";
-	return NULL;
+	return check_large(large_counts(heap));
 }
 
-/* Operations in magazines so far; they change without the lock. */
+/* Operations in magazines and on large objects so far; they change without the lock. */
 static uint64_t operations_locked(const struct kheap *heap)
 {
-	uint64_t sum = 0;
+	struct kheap_large large = large_counts(heap);
+	uint64_t sum = large.allocs + large.frees;
 
 	for (unsigned cpu = 0; cpu < heap->cpus; cpu++)
 		for (unsigned i = 0; i < KHEAP_MAGAZINES; i++)

@@ -271,12 +271,17 @@ void cache_choose_draining_locked(struct kmem_cache *cache);
 void cache_trim_locked(struct kmem_cache *cache, uintptr_t caller);
 uint64_t kheap_trim_locked(struct kheap *heap, uintptr_t caller);
 
-/* ---- kmalloc_large.c: runs of pages ---- */
+/* ---- kmalloc_large.c: blocks and runs of pages ---- */
 
 must_check void *large_alloc(struct kheap *heap, size_t bytes, unsigned flags, uintptr_t caller);
 /* Pages of the large object that starts at `object`, 0 when none does. */
 uint64_t large_pages_locked(const struct kheap *heap, const void *object);
-void large_free_locked(struct kheap *heap, void *object, uintptr_t caller);
+/* False, and nothing has changed, when no large object starts at `object`. */
+must_check bool large_free_locked(struct kheap *heap, void *object, uintptr_t caller);
+/* The same for those of 2^k pages, without the lock. */
+must_check bool large_free_block(struct kheap *heap, void *object, uintptr_t caller);
+/* Sums over all CPUs; they count without the lock. */
+struct kheap_large large_counts(const struct kheap *heap);
 
 /* ---- kmalloc_about.c, kmalloc_misuse.c ---- */
 

@@ -1,54 +1,125 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Large objects: runs of pages, to the page. Their only record is the first
- * page's descriptor, which carries the length and says that kmalloc made it.
+ * Large objects: whole pages. Their only record is the first page's descriptor,
+ * RUN with the length and a mark that says kmalloc made it.
  *
- * Invariant: large_live = large_allocs - large_frees;
- *            large_pages = sum of the lengths of the live ones.
- * Lock: heap->lock for the counters and for freeing, so that of two frees of
- * one object the second always finds it gone.
+ *   2^k pages, up to 2 MiB   a block: from this CPU's page cache and back, without any lock
+ *   any other number         a run, to the page
+ *
+ * Each CPU counts what it allocates and frees; an object may be freed on another.
+ *
+ * Invariant: live = sum(allocs) - sum(frees) >= 0;
+ *            sum(pages) = the lengths of the live ones, 3 pages or more each.
+ * Lock: none for blocks: freeing begins by taking the mark away, which of two frees of one
+ * object only one can. heap->lock for freeing runs, with the same effect, and for failures.
  */
 #include "kmalloc_internal.h"
 
-#include <quire/assert.h>
-
 #define LARGE_PAGES_MAX ((uint64_t)1 << PAGE_ORDER_MAX)
 
-static pfn_t large_run(struct kheap *heap, uint64_t pages, uintptr_t caller)
+/* ---- counts ---- */
+
+/* Only this CPU adds, others look: no read-modify-write to be atomic. */
+static inline void count(uint64_t *at, uint64_t change)
 {
+	if (change)
+		__atomic_store_n(at, *at + change, __ATOMIC_RELAXED);
+}
+
+/* Those that are not online share one place. */
+static cold_fn void large_count_shared(struct kheap_large *large, uint64_t allocs, uint64_t frees,
+				       uint64_t pages)
+{
+	__atomic_fetch_add(&large->allocs, allocs, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&large->frees, frees, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&large->pages, pages, __ATOMIC_RELAXED);
+}
+
+static inline void large_count(struct kheap *heap, uint64_t allocs, uint64_t frees, uint64_t pages)
+{
+	port_irq_t irq = port_irq_save();
+	struct kheap_cpu *cpu = heap->cpu[port_cpu()];
+
+	if (unlikely(cpu == &heap->nobody)) {
+		large_count_shared(&cpu->large, allocs, frees, pages);
+	} else {
+		count(&cpu->large.allocs, allocs);
+		count(&cpu->large.frees, frees);
+		count(&cpu->large.pages, pages);
+	}
+	port_irq_restore(irq);
+}
+
+static void add_counts(struct kheap_large *sum, const struct kheap_large *large)
+{
+	sum->allocs += __atomic_load_n(&large->allocs, __ATOMIC_RELAXED);
+	sum->frees += __atomic_load_n(&large->frees, __ATOMIC_RELAXED);
+	sum->pages += __atomic_load_n(&large->pages, __ATOMIC_RELAXED);
+}
+
+struct kheap_large large_counts(const struct kheap *heap)
+{
+	struct kheap_large sum = {0};
+
+	add_counts(&sum, &heap->nobody.large);
+	for (unsigned cpu = 0; cpu < heap->cpus; cpu++)
+		if (heap->cpu[cpu] != &heap->nobody)
+			add_counts(&sum, &heap->cpu[cpu]->large);
+	return sum;
+}
+
+/* ---- allocation ---- */
+
+static pfn_t large_take(struct kheap *heap, uint64_t pages, uintptr_t caller)
+{
+	unsigned order;
 	pfn_t head;
 
-	if (pages > LARGE_PAGES_MAX)
-		return PFN_NONE;
-	head = page_alloc_run_for(heap->pages, pages, PAGE_OBJECT, caller);
-	if (pfn_is_none(head) && kheap_trim(heap))
-		head = page_alloc_run_for(heap->pages, pages, PAGE_OBJECT, caller);
+	if (!page_object_is_block(pages))
+		return page_alloc_run_for(heap->pages, pages, PAGE_OBJECT, caller);
+	order = (unsigned)__builtin_ctzll(pages);
+	head = page_alloc_for(heap->pages, order, PAGE_ANY, caller);
+	if (!pfn_is_none(head))
+		page_set_object(heap->pages, head, order, caller);
+	return head;
+}
+
+/* There is none, or none of that size: trim and try again. */
+static slow_fn pfn_t large_take_hard(struct kheap *heap, uint64_t pages, uintptr_t caller)
+{
+	pfn_t head = PFN_NONE;
+	port_irq_t irq;
+
+	if (pages <= LARGE_PAGES_MAX && kheap_trim(heap))
+		head = large_take(heap, pages, caller);
+	if (pfn_is_none(head)) {
+		irq = spin_lock(&heap->lock);
+		heap->large_failures++;
+		spin_unlock(&heap->lock, irq);
+	}
 	return head;
 }
 
 void *large_alloc(struct kheap *heap, size_t bytes, unsigned flags, uintptr_t caller)
 {
 	uint64_t pages = bytes_to_pages(bytes);
-	pfn_t head = large_run(heap, pages, caller);
-	bool got = !pfn_is_none(head);
-	port_irq_t irq = spin_lock(&heap->lock);
+	pfn_t head = PFN_NONE;
 	void *object;
 
-	if (got) {
-		heap->large_allocs++;
-		heap->large_live++;
-		heap->large_pages += pages;
-	} else {
-		heap->large_failures++;
-	}
-	spin_unlock(&heap->lock, irq);
-	if (!got)
+	if (likely(pages <= LARGE_PAGES_MAX))
+		head = large_take(heap, pages, caller);
+	if (unlikely(pfn_is_none(head)))
+		head = large_take_hard(heap, pages, caller);
+	if (unlikely(pfn_is_none(head)))
 		return NULL;
+	large_count(heap, 1, 0, pages);
 	object = port_phys_to_virt(pfn_to_paddr(head));
 	if (flags & KMALLOC_ZERO)
 		__builtin_memset(object, 0, pages << PAGE_SHIFT);
 	return object;
 }
+
+/* ---- and back ---- */
 
 uint64_t large_pages_locked(const struct kheap *heap, const void *object)
 {
@@ -62,13 +133,30 @@ uint64_t large_pages_locked(const struct kheap *heap, const void *object)
 	return page_run_pages(heap->pages, frame);
 }
 
-void large_free_locked(struct kheap *heap, void *object, uintptr_t caller)
+bool large_free_block(struct kheap *heap, void *object, uintptr_t caller)
+{
+	paddr_t address = port_virt_to_phys(object);
+	pfn_t head = paddr_to_pfn(address);
+	unsigned order;
+
+	if ((address.a & PAGE_MASK) || head.n >= heap->pages->pfn_limit)
+		return false;
+	if (!page_clear_object(heap->pages, head, &order))
+		return false;
+	large_count(heap, 0, 1, 0 - ((uint64_t)1 << order));
+	page_free_for(heap->pages, head, order, caller);
+	return true;
+}
+
+bool large_free_locked(struct kheap *heap, void *object, uintptr_t caller)
 {
 	uint64_t pages = large_pages_locked(heap, object);
 
-	assert(pages && heap->large_live);
+	if (!pages)
+		return false;
+	if (page_object_is_block(pages)) /* it was not one a moment ago */
+		return large_free_block(heap, object, caller);
 	page_free_run_for(heap->pages, paddr_to_pfn(port_virt_to_phys(object)), caller);
-	heap->large_frees++;
-	heap->large_live--;
-	heap->large_pages -= pages;
+	large_count(heap, 0, 1, 0 - pages);
+	return true;
 }

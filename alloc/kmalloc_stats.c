@@ -52,14 +52,15 @@ static bool cache_is_of_books(const struct kmem_cache *cache)
 void kheap_stats(struct kheap *heap, struct kheap_stats *out)
 {
 	port_irq_t irq = spin_lock(&heap->lock);
+	struct kheap_large large = large_counts(heap);
 
 	*out = (struct kheap_stats){
 		.header_pages = heap->track_pages_held + heap->cpu_pages,
-		.large_pages = heap->large_pages,
+		.large_pages = large.pages,
 		.empty_pages = heap->empty_pages,
-		.large_live = heap->large_live,
-		.large_allocs = heap->large_allocs,
-		.large_frees = heap->large_frees,
+		.large_live = large.allocs - large.frees,
+		.large_allocs = large.allocs,
+		.large_frees = large.frees,
 		.large_failures = heap->large_failures,
 		.misuses = heap->misuses,
 	};

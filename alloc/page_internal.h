@@ -106,19 +106,11 @@ static inline struct superblock *superblock_at(const struct page_allocator *pa, 
 struct superblock *superblock_find(const struct page_allocator *pa, uint64_t frame);
 
 /* More of descriptor words; see quire/page_fast.h and the layout in quire/page.h. */
-#define DESC_PAGES_SHIFT 4
-#define DESC_PAGES_MASK  0xfffffu
-#define DESC_REF_MAX     0x7fffffu
-#define DESC_RUN(pages)  ((uint64_t)PAGE_RUN | (uint64_t)(pages) << DESC_PAGES_SHIFT)
+#define DESC_REF_MAX 0x7fffffu
 
 static inline unsigned desc_order(uint64_t word)
 {
 	return word >> DESC_ORDER_SHIFT & 31;
-}
-
-static inline uint64_t desc_run_pages(uint64_t word)
-{
-	return word >> DESC_PAGES_SHIFT & DESC_PAGES_MASK;
 }
 
 static inline uint32_t desc_references(uint64_t word)

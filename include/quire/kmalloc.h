@@ -38,9 +38,15 @@ struct magazine;
 #define KMEM_FULLNESS   8   /* lists of partly used slabs */
 #define KHEAP_HEADERS   4   /* sizes of slab headers */
 
+/* Large objects: what one CPU allocated and freed. `pages` held is the sum over all CPUs. */
+struct kheap_large {
+	uint64_t allocs, frees, pages;
+};
+
 /* What one CPU keeps: for each cache a magazine, never NULL; the last is nobody's. */
 struct kheap_cpu {
 	struct magazine *magazines[KHEAP_MAGAZINES + 1];
+	struct kheap_large large;
 };
 
 enum kmem_cache_kind {
@@ -94,8 +100,7 @@ struct kheap {
 	uint64_t empty_pages;                     /* of slabs in `empty` lists */
 	uint64_t slab_pages_held;                 /* pages of all slabs */
 	uint64_t track_pages_held;                /* and of their records of callers */
-	uint64_t large_live, large_pages;         /* runs of pages handed out */
-	uint64_t large_allocs, large_frees, large_failures;
+	uint64_t large_failures;
 	uint64_t misuses;
 };
 

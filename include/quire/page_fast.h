@@ -61,6 +61,9 @@ void page_free_slow(struct page_allocator *pa, pfn_t head, unsigned order, uintp
 #define DESC_ORDER_SHIFT   4
 #define DESC_REF_SHIFT     9
 #define DESC_REF_ONE       ((uint64_t)1 << DESC_REF_SHIFT)
+#define DESC_PAGES_SHIFT   4
+#define DESC_PAGES_MASK    0xfffffu
+#define DESC_RUN(pages)    ((uint64_t)PAGE_RUN | (uint64_t)(pages) << DESC_PAGES_SHIFT)
 #define DESC_CALLER_SHIFT  32
 #define DESC_CALLER(c)     ((uint64_t)(c) << DESC_CALLER_SHIFT)
 #define DESC_HEAD(order)   ((uint64_t)PAGE_HEAD | (uint64_t)(order) << DESC_ORDER_SHIFT)
@@ -126,6 +129,54 @@ static inline void page_free_inline(struct page_allocator *pa, pfn_t head, unsig
 		port_irq_restore(irq);
 	}
 	page_free_slow(pa, head, order, caller);
+}
+
+/*
+ * kmalloc's large objects of 2^k pages are blocks, so that they come from the caches and go
+ * into them. In between their descriptor is that of a run with kmalloc's mark, so nobody
+ * but kmalloc can free them.
+ *
+ *                     page_set_object()
+ *   HEAD, 1 reference ────────────────► RUN, kmalloc's     by the owner, without the lock
+ *                     ◄────────────────
+ *                    page_clear_object()
+ */
+static inline uint64_t desc_run_pages(uint64_t word)
+{
+	return word >> DESC_PAGES_SHIFT & DESC_PAGES_MASK;
+}
+
+/* Is an object of so many pages (at least 1) a block? (The shift spares a population count.) */
+static inline bool page_object_is_block(uint64_t pages)
+{
+	return pages >> __builtin_ctzll(pages) == 1 && pages >> PAGE_CACHE_ORDERS == 0;
+}
+
+static inline void page_set_object(struct page_allocator *pa, pfn_t head, unsigned order,
+				   uintptr_t caller)
+{
+	__atomic_store_n(&pa->descs[head.n].word,
+			 DESC_RUN((uint64_t)1 << order) | PAGE_OBJECT | DESC_CALLER(caller),
+			 __ATOMIC_RELAXED);
+}
+
+/*
+ * Any frame below pfn_limit may be asked for. False, and nothing has changed, when it is not
+ * the first of such an object; of two at once only one is told true, and shall free the block.
+ */
+must_check static inline bool page_clear_object(struct page_allocator *pa, pfn_t head,
+						unsigned *order)
+{
+	uint64_t *word = &pa->descs[head.n].word;
+	uint64_t seen = __atomic_load_n(word, __ATOMIC_RELAXED);
+	uint64_t pages = desc_run_pages(seen);
+
+	if ((seen & 15) != (PAGE_RUN | PAGE_OBJECT) || !page_object_is_block(pages))
+		return false;
+	*order = (unsigned)__builtin_ctzll(pages);
+	return __atomic_compare_exchange_n(word, &seen,
+					   DESC_HEAD_1(*order) | (seen & ~(uint64_t)0xffffffff),
+					   false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 #endif

@@ -239,6 +239,37 @@ static void test_large_is_to_the_page(void **state)
 	assert_int_equal(free_pages(), before);
 }
 
+/* Up to 2 MiB through the page caches; freed on a CPU that is not online. */
+static void test_large_of_a_power_of_two(void **state)
+{
+	uint64_t before = free_pages();
+	struct kheap_stats stats;
+
+	(void)state;
+	for (unsigned order = 2; order <= PAGE_CACHE_ORDERS; order++) {
+		size_t bytes = PAGE_BYTES << order;
+		void *object = kmalloc(bytes);
+
+		assert_non_null(object);
+		assert_int_equal((uintptr_t)object % PAGE_BYTES, 0);
+		assert_int_equal(before - free_pages(), 1u << order);
+		assert_int_equal(kmalloc_size(object), bytes);
+		kheap_stats(&kernel_heap, &stats);
+		assert_int_equal(stats.large_live, 1);
+		assert_int_equal(stats.large_pages, 1u << order);
+		heap_verify();
+		host_cpu = 9;
+		kfree(object);
+		host_cpu = 0;
+		kheap_stats(&kernel_heap, &stats);
+		assert_int_equal(stats.large_live, 0);
+		assert_int_equal(stats.large_pages, 0);
+		assert_int_equal(stats.large_frees, order - 1);
+		heap_verify();
+	}
+	assert_int_equal(free_pages(), before);
+}
+
 static void test_realloc_in_place(void **state)
 {
 	char *a = kmalloc(290), *b = kmalloc(3 * PAGE_BYTES);
@@ -516,6 +547,7 @@ int main(void)
 		heap_test(test_aligned),
 		heap_test(test_aligned_for_every_size),
 		heap_test(test_large_is_to_the_page),
+		heap_test(test_large_of_a_power_of_two),
 		heap_test(test_realloc_in_place),
 		heap_test(test_realloc_moves_and_keeps),
 		heap_test(test_typed_cache),

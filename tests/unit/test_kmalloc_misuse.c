@@ -243,15 +243,14 @@ static void test_never_allocated(void **state)
 	assert_refused("free of a foreign pointer", withheld);
 }
 
-static void test_large(void **state)
+static void large_refuses(unsigned count)
 {
-	char *object = kmalloc(7 * PAGE_BYTES);
+	char *object = kmalloc(count * PAGE_BYTES);
 
-	(void)state;
-	for (unsigned at = 8; at < 7 * PAGE_BYTES; at += 1000) {
+	for (unsigned at = 8; at < count * PAGE_BYTES; at += 1000) {
 		kfree(object + at);
 		assert_int_equal(host_last_misuse.object, (uintptr_t)object);
-		assert_int_equal(host_last_misuse.bytes, 7 * PAGE_BYTES);
+		assert_int_equal(host_last_misuse.bytes, count * PAGE_BYTES);
 		assert_int_not_equal(host_last_misuse.allocated_by, 0);
 		assert_refused("free of an interior pointer", object + at);
 	}
@@ -261,6 +260,30 @@ static void test_large(void **state)
 	kfree(object);
 	assert_int_not_equal(host_last_misuse.freed_by, 0);
 	assert_refused("double free, or free of free memory", object);
+}
+
+/* Runs, and blocks through the page caches. */
+static void test_large(void **state)
+{
+	(void)state;
+	large_refuses(7);
+	large_refuses(4);
+	large_refuses(8);
+}
+
+/* What is kmalloc's is not for page_free(), though it came from page_alloc(). */
+static void test_large_block_freed_as_pages(void **state)
+{
+	char *object = kmalloc(16 * PAGE_BYTES);
+
+	(void)state;
+	page_free(&pages, pfn(physical(object) >> PAGE_SHIFT), 4);
+	assert_int_equal(host_misuses, 1);
+	assert_string_equal(host_last_misuse.what, "run of pages freed as a block");
+	host_misuse_reset();
+	assert_int_equal(kmalloc_size(object), 16 * PAGE_BYTES);
+	kfree(object);
+	assert_int_equal(host_misuses, 0);
 }
 
 static void test_wrong_cache(void **state)
@@ -504,8 +527,13 @@ static void test_check_finds_broken_heaps(void **state)
 		  "pages held are not those of the slabs");
 	must_find(kernel_heap.track_pages_held++, kernel_heap.track_pages_held--,
 		  "pages held are not those of the slabs");
-	must_find(kernel_heap.large_live++, kernel_heap.large_live--,
-		  "live large objects are not allocations less frees");
+	must_find(kernel_heap.first_cpu.large.frees++, kernel_heap.first_cpu.large.frees--,
+		  "more large objects freed than allocated");
+	must_find(kernel_heap.first_cpu.large.pages++, kernel_heap.first_cpu.large.pages--,
+		  "large objects and their pages do not match");
+	must_find((kernel_heap.first_cpu.large.allocs++, kernel_heap.nobody.large.pages += 2),
+		  (kernel_heap.first_cpu.large.allocs--, kernel_heap.nobody.large.pages -= 2),
+		  "large objects and their pages do not match");
 	must_find(cache->kind = KMEM_TYPED, cache->kind = KMEM_CLASS,
 		  "live caches are not those in the list");
 	must_find(*own = SLOT_FREE, *own = SLOT_LIVE, "a slab header is free");
@@ -530,6 +558,7 @@ int main(void)
 		heap_test(test_pages_of_others),
 		heap_test(test_never_allocated),
 		heap_test(test_large),
+		heap_test(test_large_block_freed_as_pages),
 		heap_test(test_wrong_cache),
 		heap_test(test_own_books),
 		heap_test(test_cache_destroyed_twice),
