@@ -128,8 +128,7 @@ void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags)
 
 /* ---- free ---- */
 
-/* Not in this CPU's magazine, and no block. */
-static slow_fn void kheap_free_slower(struct kheap *heap, void *object, uintptr_t caller)
+void kheap_free_slower(struct kheap *heap, void *object, uintptr_t caller)
 {
 	port_irq_t irq = spin_lock(&heap->lock);
 	struct slab *s;
@@ -154,8 +153,8 @@ refuse:
 
 void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller)
 {
-	if (object && !large_free_block(heap, object, caller))
-		kheap_free_slower(heap, object, caller);
+	if (object)
+		large_free(heap, object, caller);
 }
 
 void kheap_free(struct kheap *heap, void *object, uintptr_t caller)

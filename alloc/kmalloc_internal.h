@@ -222,6 +222,8 @@ static inline bool slab_is_ours(const struct kheap *heap, const struct slab *s)
 must_check slow_fn void *cache_alloc_slow(struct kmem_cache *cache, uintptr_t caller);
 /* Free whatever `object` is, or refuse. */
 slow_fn void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller);
+/* What that leaves: no large object of 2^k pages. With the lock. */
+slow_fn void kheap_free_slower(struct kheap *heap, void *object, uintptr_t caller);
 
 /* ---- magazine.c: between a CPU's magazines and the slabs. Lock held, on that CPU ---- */
 
@@ -278,8 +280,8 @@ must_check void *large_alloc(struct kheap *heap, size_t bytes, unsigned flags, u
 uint64_t large_pages_locked(const struct kheap *heap, const void *object);
 /* False, and nothing has changed, when no large object starts at `object`. */
 must_check bool large_free_locked(struct kheap *heap, void *object, uintptr_t caller);
-/* The same for those of 2^k pages, without the lock. */
-must_check bool large_free_block(struct kheap *heap, void *object, uintptr_t caller);
+/* Those of 2^k pages without the lock; all else goes on to kheap_free_slower(). */
+void large_free(struct kheap *heap, void *object, uintptr_t caller);
 /* Sums over all CPUs; they count without the lock. */
 struct kheap_large large_counts(const struct kheap *heap);
 

@@ -78,7 +78,7 @@ static pfn_t large_take(struct kheap *heap, uint64_t pages, uintptr_t caller)
 	if (!page_object_is_block(pages))
 		return page_alloc_run_for(heap->pages, pages, PAGE_OBJECT, caller);
 	order = (unsigned)__builtin_ctzll(pages);
-	head = page_alloc_for(heap->pages, order, PAGE_ANY, caller);
+	head = page_alloc_inline(heap->pages, order, PAGE_ANY, caller);
 	if (!pfn_is_none(head))
 		page_set_object(heap->pages, head, order, caller);
 	return head;
@@ -133,7 +133,9 @@ uint64_t large_pages_locked(const struct kheap *heap, const void *object)
 	return page_run_pages(heap->pages, frame);
 }
 
-bool large_free_block(struct kheap *heap, void *object, uintptr_t caller)
+/* False, and nothing has changed, when no object of 2^k pages starts there. */
+must_check static inline __attribute__((always_inline)) bool
+large_free_block(struct kheap *heap, void *object, uintptr_t caller)
 {
 	paddr_t address = port_virt_to_phys(object);
 	pfn_t head = paddr_to_pfn(address);
@@ -144,8 +146,14 @@ bool large_free_block(struct kheap *heap, void *object, uintptr_t caller)
 	if (!page_clear_object(heap->pages, head, &order))
 		return false;
 	large_count(heap, 0, 1, 0 - ((uint64_t)1 << order));
-	page_free_for(heap->pages, head, order, caller);
+	page_free_inline(heap->pages, head, order, caller);
 	return true;
+}
+
+void large_free(struct kheap *heap, void *object, uintptr_t caller)
+{
+	if (unlikely(!large_free_block(heap, object, caller)))
+		kheap_free_slower(heap, object, caller);
 }
 
 bool large_free_locked(struct kheap *heap, void *object, uintptr_t caller)
