@@ -305,3 +305,33 @@ uint64_t region_overlap_pages(const struct region *regions, size_t count, pfn_t 
 	}
 	return sum;
 }
+
+bool region_carve(struct region *regions, size_t *count, size_t capacity, pfn_t start,
+		  uint64_t pages, enum region_kind kind)
+{
+	struct region *r = regions, *end = regions + *count;
+	uint64_t before, after;
+
+	while (r < end && region_end(r) <= start.n)
+		r++;
+	if (pages == 0 || r == end || r->start.n > start.n || region_end(r) - start.n < pages ||
+	    r->kind == kind)
+		return false;
+	before = start.n - r->start.n;
+	after = region_end(r) - start.n - pages;
+	/* A neighbour of that kind would have to be merged with. */
+	if ((!before && r > regions && r[-1].kind == kind && region_end(&r[-1]) == start.n) ||
+	    (!after && r + 1 < end && r[1].kind == kind && r[1].start.n == start.n + pages))
+		return false;
+	if (*count + (before != 0) + (after != 0) > capacity)
+		return false;
+	for (struct region *to = end - 1; to > r; to--)
+		to[(before != 0) + (after != 0)] = *to;
+	if (after)
+		r[(before != 0) + 1] = (struct region){pfn(start.n + pages), after, r->kind};
+	if (before)
+		(r++)->pages = before;
+	*r = (struct region){start, pages, kind};
+	*count += (before != 0) + (after != 0);
+	return true;
+}

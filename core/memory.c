@@ -207,37 +207,6 @@ static void add_regions(enum region_kind kind)
 	}
 }
 
-/*
- * Lay the used part of the boot pool over the regions, in place: it lies inside one reclaimable
- * region, which is split. False when it does not (a map with overlaps): then everything must be
- * built anew.
- */
-static bool carve_pool(const struct boot_range *used)
-{
-	struct region *r = memory.regions, *end = r + memory.region_count;
-	uint64_t start = used->base >> PAGE_SHIFT, before, after;
-
-	while (r < end && region_end(r) <= start)
-		r++;
-	if (r == end || r->kind != REGION_RECLAIMABLE || r->start.n > start ||
-	    region_end(r) < start + used->pages || memory.region_count + 2 > memory.capacity)
-		return false;
-	before = start - r->start.n;
-	after = region_end(r) - start - used->pages;
-	/* A neighbour of the same kind would have to be merged with. */
-	if ((!before && r > memory.regions && r[-1].kind == REGION_METADATA) ||
-	    (!after && r + 1 < end && r[1].kind == REGION_METADATA))
-		return false;
-	memmove(r + 1 + (before != 0) + (after != 0), r + 1, (size_t)(end - r - 1) * sizeof *r);
-	memory.region_count += (before != 0) + (after != 0);
-	if (before)
-		(r++)->pages = before;
-	*r = (struct region){pfn(start), used->pages, REGION_METADATA};
-	if (after)
-		r[1] = (struct region){pfn(start + used->pages), after, REGION_RECLAIMABLE};
-	return true;
-}
-
 /* Once the pool's end is known, what is left of it can be used like other loader memory. */
 static struct boot_range close_pool(void)
 {
@@ -293,7 +262,9 @@ void memory_init(const struct boot_info *bi)
 	numa_cpu_online(0, arch_cpu_id());
 
 	pool_used = close_pool();
-	if (!carve_pool(&pool_used))
+	/* Where the map overlaps there, everything is built anew. */
+	if (!region_carve(memory.regions, &memory.region_count, memory.capacity,
+			  paddr_to_pfn(paddr(pool_used.base)), pool_used.pages, REGION_METADATA))
 		build_regions(&list, &pool_used);
 	add_regions(REGION_USABLE);
 	kheap_init(&kernel_heap, &kernel_pages);

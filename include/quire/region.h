@@ -87,6 +87,14 @@ const char *region_kind_name(enum region_kind kind);
 must_check int region_build(struct region_input *in, size_t count, struct region *out,
 			    size_t capacity, size_t *out_count);
 
+/*
+ * Make [start, start + pages) a region of `kind`, in place: it lies inside one region of another
+ * kind, which is split into up to three. False, and nothing changed, when it does not, when a
+ * neighbour of `kind` touches it (they would have to be merged), or when there is no room. O(n).
+ */
+must_check bool region_carve(struct region *regions, size_t *count, size_t capacity, pfn_t start,
+			     uint64_t pages, enum region_kind kind);
+
 /* The validator: NULL when sorted, disjoint, maximal, non-empty; else what is wrong. O(n). */
 const char *region_check(const struct region *regions, size_t count);
 

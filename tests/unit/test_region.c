@@ -356,6 +356,60 @@ static void test_names(void **state)
 	assert_string_equal(region_kind_name(REGION_KINDS), "unknown");
 }
 
+/* A drawn row as regions; one letter a frame, from frame 8 on. */
+static size_t draw_regions(const char *row, struct region *out)
+{
+	struct region_input in[ENTRIES_MAX];
+	size_t count = draw(row, 8, in);
+
+	for (size_t i = 0; i < count; i++)
+		out[i] = (struct region){pfn(in[i].base >> PAGE_SHIFT), in[i].pages, in[i].kind};
+	return count;
+}
+
+/* Carving `pages` metadata frames from column `at` turns `before` into `after`; NULL: refused. */
+static void carves(const char *before, unsigned at, uint64_t pages, const char *after,
+		   size_t capacity)
+{
+	struct region regions[ENTRIES_MAX], want[ENTRIES_MAX];
+	size_t count = draw_regions(before, regions);
+	size_t wanted = draw_regions(after ? after : before, want);
+	bool done = region_carve(regions, &count, capacity, pfn(8 + at), pages, REGION_METADATA);
+
+	assert_int_equal(done, after != NULL);
+	assert_int_equal(count, wanted);
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(regions[i].start.n, want[i].start.n);
+		assert_int_equal(regions[i].pages, want[i].pages);
+		assert_int_equal(regions[i].kind, want[i].kind);
+	}
+}
+
+static void test_carve(void **state)
+{
+	(void)state;
+	carves("uccccRR", 2, 2, "ucmmcRR", ENTRIES_MAX);
+	carves("uccccRR", 1, 2, "ummccRR", ENTRIES_MAX);
+	carves("uccccRR", 3, 2, "uccmmRR", ENTRIES_MAX);
+	carves("uccccRR", 1, 4, "ummmmRR", ENTRIES_MAX);
+	carves("cccc", 1, 1, "cmcc", ENTRIES_MAX);
+	/* refused: across an edge, in a hole, past the end, nothing, already so */
+	carves("uccccRR", 3, 3, NULL, ENTRIES_MAX);
+	carves("uu  cc", 2, 1, NULL, ENTRIES_MAX);
+	carves("uu  cc", 3, 2, NULL, ENTRIES_MAX);
+	carves("uccccRR", 9, 1, NULL, ENTRIES_MAX);
+	carves("uccccRR", 2, 0, NULL, ENTRIES_MAX);
+	carves("ummmm", 2, 1, NULL, ENTRIES_MAX);
+	/* refused: a neighbour of the kind touches it; one that does not touch is no reason */
+	carves("mmcccc", 2, 2, NULL, ENTRIES_MAX);
+	carves("ccccmm", 2, 2, NULL, ENTRIES_MAX);
+	carves("mm cccc", 3, 2, "mm mmcc", ENTRIES_MAX);
+	/* refused: no room for the pieces */
+	carves("uccccRR", 2, 2, NULL, 4);
+	carves("uccccRR", 2, 2, "ucmmcRR", 5);
+	carves("uccccRR", 1, 4, "ummmmRR", 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_largest_output),
 		cmocka_unit_test(test_many_overlapping),
 		cmocka_unit_test(test_check_finds_each_fault),
+		cmocka_unit_test(test_carve),
 		cmocka_unit_test(test_queries),
 		cmocka_unit_test(test_names),
 	};
