@@ -76,6 +76,27 @@ static bool frame_is_cached(const struct page_allocator *pa, const struct superb
 	       page_state(&pa->descs[frame]) == PAGE_NONE && !page_find_head(pa, frame, &head);
 }
 
+/* What a descriptor word says its block is, for people; NULL when it heads none. */
+static const char *word_name(uint64_t word)
+{
+	static const char *const orders[PAGE_ORDER_MAX + 1] = {
+		"order 0",  "order 1",  "order 2",  "order 3",  "order 4",  "order 5",  "order 6",
+		"order 7",  "order 8",  "order 9",  "order 10", "order 11", "order 12", "order 13",
+		"order 14", "order 15", "order 16", "order 17", "order 18",
+	};
+
+	switch (word & 7) {
+	case PAGE_HEAD:
+		return desc_order(word) <= PAGE_ORDER_MAX ? orders[desc_order(word)] : NULL;
+	case PAGE_RUN:
+		return (word & 15) == (PAGE_RUN | PAGE_OBJECT) ? "object of kmalloc" : "run";
+	case PAGE_SLAB:
+		return "slab";
+	default:
+		return NULL;
+	}
+}
+
 static const char *wrong_with_head(uint64_t word, uint64_t expected)
 {
 	if (expected == PAGE_RUN)
@@ -110,7 +131,7 @@ void page_diagnose(struct page_allocator *pa, uint64_t frame, uint64_t expected,
 		.caller = caller,
 	};
 	if (!sb) {
-		out->what = "free of a page that is not RAM";
+		out->what = "free of a page that is not the allocator's";
 		return;
 	}
 	word = pa->descs[frame].word;
@@ -123,7 +144,7 @@ void page_diagnose(struct page_allocator *pa, uint64_t frame, uint64_t expected,
 		break;
 	case PAGE_SLAB:
 		out->what = "free of a page of a slab";
-		return;
+		break;
 	case PAGE_RESERVED:
 		out->what = "free of a reserved page";
 		return;
@@ -137,6 +158,9 @@ void page_diagnose(struct page_allocator *pa, uint64_t frame, uint64_t expected,
 		word = pa->descs[head].word;
 		out->object = head << PAGE_SHIFT;
 		out->bytes = desc_pages(word) << PAGE_SHIFT;
+		out->cache = word_name(word);
+		if (head == frame && (word ^ expected) & (DESC_REF_ONE - 1))
+			out->freed_to = word_name(expected);
 		if ((word & 7) != PAGE_SLAB)
 			out->allocated_by = caller_expand(word);
 	}

@@ -5,9 +5,13 @@
  */
 #define LOG_TAG "misuse"
 #include <quire/log.h>
+#include <quire/memory.h>
 #include <quire/panic.h>
 #include <quire/port.h>
+#include <quire/string.h>
 #include <quire/symbols.h>
+
+typedef unsigned long long ull; /* what %llu wants */
 
 bool panic_on_corruption;
 
@@ -19,20 +23,48 @@ static void report_site(const char *label, uintptr_t address)
 		log_error("  %-12s %s", label, symbol_format(name, address));
 }
 
-void port_misuse(const struct misuse *m)
+/* Pages: the address is physical, and its frame is how people and `peek` know it. */
+static void report_page(const struct misuse *m)
 {
-	log_error("%s: %s: 0x%llx (refused)", m->allocator, m->what,
-		  (unsigned long long)m->address);
+	pfn_t frame = paddr_to_pfn(paddr(m->address));
+	const char *reserved = memory_reserved_for(frame);
+
+	if (frame.n < PFN_LIMIT)
+		log_error("  %-12s pfn 0x%llx%s%s", "page", (ull)frame.n,
+			  reserved ? ", in the " : "", reserved ? reserved : "");
+	if (m->bytes)
+		log_error("  %-12s 0x%llx, %s: %llu pages from pfn 0x%llx", "object",
+			  (ull)m->object, m->cache ? m->cache : "?", (ull)bytes_to_pages(m->bytes),
+			  (ull)paddr_to_pfn(paddr(m->object)).n);
+	if (m->freed_to)
+		log_error("  %-12s %s", "freed as", m->freed_to);
+}
+
+static void report_object(const struct misuse *m)
+{
 	if (m->object)
-		log_error("  %-12s 0x%llx, %llu bytes%s%s", "object", (unsigned long long)m->object,
-			  (unsigned long long)m->bytes, m->cache ? ", class " : "",
-			  m->cache ? m->cache : "");
+		log_error("  %-12s 0x%llx, %llu bytes%s%s", "object", (ull)m->object, (ull)m->bytes,
+			  m->cache ? ", class " : "", m->cache ? m->cache : "");
 	if (m->freed_to)
 		log_error("  %-12s %s", "given to", m->freed_to);
+}
+
+void port_misuse(const struct misuse *m)
+{
+	port_irq_t irq = port_irq_save();
+	unsigned cpu = port_cpu();
+
+	port_irq_restore(irq);
+	log_error("%s: %s: 0x%llx (refused)", m->allocator, m->what, (ull)m->address);
+	if (!strcmp(m->allocator, "page"))
+		report_page(m);
+	else
+		report_object(m);
 	report_site("caller", m->caller);
+	log_error("  %-12s %u", "on CPU", cpu);
 	report_site("allocated by", m->allocated_by);
 	report_site("freed by", m->freed_by);
 	if (panic_on_corruption)
 		port_panic("%s: %s: 0x%llx (panic_on_corruption=1)", m->allocator, m->what,
-			   (unsigned long long)m->address);
+			   (ull)m->address);
 }

@@ -175,7 +175,7 @@ SELFTEST(stress)
 }
 
 /* Wrong frees are refused and counted; the heap goes on. Reports appear in the log: they are the test. */
-SELFTEST(misuse)
+SELFTEST(refusals)
 {
 	uint64_t refused = kernel_heap.misuses, pages = kernel_pages.counters.misuses;
 	char *keep = kmalloc(100), *p = kmalloc(100);

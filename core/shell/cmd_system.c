@@ -140,6 +140,47 @@ static bool workloads_running(void)
 	return false;
 }
 
+static int workloads_refused(void)
+{
+	return shell_error("workloads are running and change what tests compare (kill all)");
+}
+
+static int list_misuses(void)
+{
+	const struct misuse_case *c;
+
+	shell_printf("test misuse NAME [--cpu N], with NAME one of\n");
+	for (size_t i = 0; (c = misuse_case_at(i)); i++)
+		shell_printf("  %-24s %s\n", c->name, c->what);
+	return 0;
+}
+
+static int run_misuse(int argc, char **argv)
+{
+	const char *cpu = shell_take_option(&argc, argv, "--cpu"), *error;
+	const struct misuse_case *c;
+	uint64_t number = 0;
+
+	if (argc < 2)
+		return list_misuses();
+	if (cpu && (shell_parse_u64(cpu, &number) || number >= port_cpus()))
+		return shell_error("--cpu takes the number of a CPU, 0 to %u", port_cpus() - 1);
+	if (shell_no_more(argc - 1, argv + 1))
+		return -EINVAL;
+	for (size_t i = 0; (c = misuse_case_at(i)); i++)
+		if (!strcmp(c->name, argv[1]))
+			break;
+	if (!c)
+		return shell_error("no misuse called '%s' (try: test misuse)", argv[1]);
+	if (workloads_running())
+		return workloads_refused();
+	error = misuse_run(c, cpu ? (unsigned)number + 1 : 0);
+	if (error)
+		return shell_error("%s: %s", c->name, error);
+	shell_printf("%s: the kernel went on\n", c->name);
+	return 0;
+}
+
 static int run_test(int argc, char **argv)
 {
 	bool as_json = shell_take_flag(&argc, argv, "--json");
@@ -148,12 +189,13 @@ static int run_test(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], "fault"))
 		return run_fault(argc - 1, argv + 1);
+	if (argc > 1 && !strcmp(argv[1], "misuse"))
+		return run_misuse(argc - 1, argv + 1);
 	for (int i = 1; i < argc; i++)
 		if (!selftest_exists(argv[i]))
 			return shell_error("no test called '%s' (help test lists them)", argv[i]);
 	if (workloads_running())
-		return shell_error(
-			"workloads are running and change what tests compare (kill all)");
+		return workloads_refused();
 	if (!as_json)
 		return run_tests(argc, argv, NULL);
 	shell_json_begin(&j);
@@ -162,19 +204,23 @@ static int run_test(int argc, char **argv)
 	return result;
 }
 
-static const char *const test_words[] = {
-	"fault", "bounds", "pages",  "kmalloc",     "stress", "threads", "priority", "sleep",
-	"queue", "mutex",  "misuse", "descriptors", "cpus",   "pinned",  "stale",    NULL};
+static const char *const test_words[] = {"fault",  "misuse",      "bounds",   "pages", "kmalloc",
+					 "stress", "threads",     "priority", "sleep", "queue",
+					 "mutex",  "descriptors", "refusals", "cpus",  "pinned",
+					 "stale",  NULL};
 
 SHELL_COMMAND(test) = {
 	.name = "test",
-	.arguments = "[NAME...] [--json] | fault [NAME]",
-	.summary = "Test the running kernel; or provoke a CPU fault and see its report",
+	.arguments = "[NAME...] [--json] | fault [NAME] | misuse [NAME [--cpu N]]",
+	.summary = "Test the running kernel; or provoke a CPU fault or a wrong use of memory",
 	.help = "test            every self test\n"
-		"test pages      only that one: bounds pages descriptors kmalloc stress misuse\n"
+		"test pages      only that one: bounds pages descriptors kmalloc stress refusals\n"
 		"                threads priority sleep queue mutex\n"
 		"test fault      the CPU faults that can be provoked\n"
-		"test fault NAME provokes it; the kernel reports and stops\n",
+		"test fault NAME provokes it; the kernel reports and stops\n"
+		"test misuse     the wrong uses of the allocators that can be provoked\n"
+		"test misuse NAME [--cpu N]  does it, its last step on CPU N; the kernel reports,\n"
+		"                refuses and goes on\n",
 	.run = run_test,
 	.words = test_words,
 };

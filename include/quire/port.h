@@ -58,8 +58,8 @@ struct misuse {
 	uint64_t address;       /* as the caller gave it; for pages the physical address */
 	uint64_t object;        /* start of the object or block it lies in, or 0 */
 	uint64_t bytes;         /* size of that object or class, or 0 */
-	const char *cache;      /* the cache or size class, or NULL */
-	const char *freed_to;   /* the cache it was given back to, when that is the wrong one */
+	const char *cache;      /* the cache or size class; "order 3", "run"; or NULL */
+	const char *freed_to;   /* what the caller took it for, when that is wrong: the same */
 	uintptr_t caller;       /* who did it now */
 	uintptr_t allocated_by; /* who allocated it, 0 when not known */
 	uintptr_t freed_by;     /* who freed it first, 0 when not known */

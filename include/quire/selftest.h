@@ -34,6 +34,40 @@ const struct selftest *selftest_at(unsigned long i);
 /* Run one, then the validators, then compare the counters. Context: threads. */
 const char *selftest_run(const struct selftest *t);
 
+/*
+ * Wrong uses of an allocator, each provoked by `test misuse NAME` so that its report can be seen.
+ * One that was caught has changed nothing: what the case allocated it gives back.
+ */
+struct misuse_case {
+	const char *name;
+	const char *what;             /* one line for the list */
+	const char *(*provoke)(void); /* NULL, or why it could not be done (static text) */
+};
+
+/* In core/selftest/misuse_*.c: MISUSE(page_tail, "page-tail", "free of ...") { ... } */
+#define MISUSE(ident, case_name, case_what)                                                        \
+	static const char *misuse_provoke_##ident(void);                                           \
+	static const struct misuse_case misuse_entry_##ident = {case_name, case_what,              \
+								misuse_provoke_##ident};           \
+	static const struct misuse_case *const misuse_ref_##ident                                  \
+		__attribute__((used, section("misuse_cases"))) = &misuse_entry_##ident;            \
+	static const char *misuse_provoke_##ident(void)
+
+/* A function that a report is to name: it is still there when it is the caller. */
+#define misuse_fn static __attribute__((noinline, disable_tail_calls))
+
+/* In link order; NULL past the end. */
+const struct misuse_case *misuse_case_at(unsigned long i);
+
+/* What follows in the case happens on the CPU that `test misuse --cpu N` asked for, if it did. */
+void misuse_elsewhere(void);
+
+/*
+ * Provoke one; `cpu_plus_one` 0 means all of it on this CPU. NULL, or what went wrong; the books
+ * are checked as after a self test. Context: threads.
+ */
+const char *misuse_run(const struct misuse_case *c, unsigned cpu_plus_one);
+
 /* A repeatable random sequence for tests. */
 static inline unsigned long selftest_random(unsigned long *state)
 {

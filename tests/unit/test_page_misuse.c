@@ -152,9 +152,9 @@ static void test_not_ram_and_reserved(void **state)
 	host_pages_init(&pa, ram, array_len(ram));
 	for (size_t i = 0; i < array_len(not_ram); i++) {
 		page_free(&pa, pfn(not_ram[i]), 0);
-		assert_refused("free of a page that is not RAM");
+		assert_refused("free of a page that is not the allocator's");
 		page_free_run(&pa, pfn(not_ram[i]));
-		assert_refused("free of a page that is not RAM");
+		assert_refused("free of a page that is not the allocator's");
 		assert_false(page_facts(not_ram[i]).described);
 	}
 	/* Behind the ragged end of a region, and in a pageblock not handed over yet. */
@@ -195,7 +195,7 @@ static void test_bulk_with_wrong_ones(void **state)
 	page_get(&pa, f[4]);
 	page_free_bulk(&pa, f, 8);
 	assert_int_equal(host_misuses, 3);
-	assert_string_equal(host_last_misuse.what, "free of a page that is not RAM");
+	assert_string_equal(host_last_misuse.what, "free of a page that is not the allocator's");
 	assert_int_equal(page_figures().counters.misuses, 3);
 	assert_int_equal(page_free_pages(&pa), 2 * GIB - 1);
 	page_verify();

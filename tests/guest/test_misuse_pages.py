@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""
+Every wrong use of the page allocator, provoked by `test misuse`: what the report says, who it
+names, and that nothing has changed. All on one machine: a report does not end the kernel.
+"""
+
+import re
+
+import pytest
+from books import assert_checks
+
+CPUS = 2
+
+# `test misuse NAME`: the sentence, and what else the report must say.
+ALLOCATED, FREED = r"allocated by page_owner\+0x", r"freed by +page_first_free\+0x"
+REPORTS = {
+    "page-double-free": ("double free", FREED),
+    "page-double-free-block": ("double free", FREED),
+    "page-double-free-later": ("double free", FREED),
+    "page-never-allocated": ("free of a page that is not allocated",),
+    "page-reserved": ("free of a reserved page", r"pfn 0x0$"),
+    "page-kernel": ("free of a (page that is not the allocator's|reserved page)",
+                    r"in the kernel image"),
+    "page-not-ram": ("free of a page that is not the allocator's",),
+    "page-nonsense": ("free of a page that is not the allocator's",),
+    "page-wrong-order": ("page free with the wrong order", ALLOCATED, r"freed as +order 2",
+                         r"object +0x[0-9a-f]+, order 3: 8 pages from pfn 0x"),
+    "page-wrong-order-up": ("page free with the wrong order", ALLOCATED, r"freed as +order 4",
+                            r"object +0x[0-9a-f]+, order 3: 8 pages"),
+    "page-tail": ("free of a page inside a block", ALLOCATED,
+                  r"object +0x[0-9a-f]+, order 3: 8 pages"),
+    "page-block-as-run": ("block of pages freed as a run", ALLOCATED, r"freed as +run"),
+    "page-run-as-block": ("run of pages freed as a block", r"freed as +order 2",
+                          r"object +0x[0-9a-f]+, run: 5 pages"),
+    "page-shared": ("free of a shared page", ALLOCATED, r"order 3: 8 pages"),
+    "page-slab": ("free of a page of a slab", r"object +0x[0-9a-f]+, slab: 1 pages"),
+    "page-get-free": ("reference to a page that heads no block", FREED),
+    "page-put-free": ("reference dropped on a page that heads no block", FREED),
+}
+CULPRIT = r"caller +(page_(run_|get_|put_)?culprit)\+0x"
+
+
+@pytest.fixture(name="guest", scope="module")
+def fixture_guest(boot):
+    with boot(cpus=CPUS) as guest:
+        yield guest
+
+
+def provoke(guest, line):
+    """The report; the books were checked by the command itself."""
+    misuses = guest.run_json("pages --json")["misuses"]
+    start = len(guest.kernel_lines())
+    text = guest.run(line)
+    guest.wait_prompt()
+    report = "\n".join(guest.kernel_lines()[start:])
+    assert "the kernel went on" in text, text + report
+    assert guest.run_json("pages --json")["misuses"] == misuses + 1, report
+    return report
+
+
+def assert_report(report, cpu, sentence, *more):
+    assert re.search(rf"misuse: page: {sentence}: 0x[0-9a-f]+ \(refused\)", report), report
+    assert report.count("(refused)") == 1, report
+    assert re.search(rf"on CPU +{cpu}$", report, re.M), report
+    for pattern in (CULPRIT, *more):
+        assert re.search(pattern, report, re.M), f"{pattern}\n{report}"
+
+
+def test_every_misuse_of_pages_is_tested(guest):
+    listed = re.findall(r"^  (page-\S+)", guest.run("test misuse"), re.M)
+    assert sorted(listed) == sorted(REPORTS)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_misuse(guest, name):
+    report = provoke(guest, f"test misuse {name} --cpu 0")
+    assert_report(report, 0, *REPORTS[name])
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_misuse_on_another_cpu(guest, name):
+    report = provoke(guest, f"test misuse {name} --cpu 1")
+    assert_report(report, 1, *REPORTS[name])
+
+
+def test_nothing_is_left(guest):
+    assert_checks(guest)
+
+
+def test_wrong_names_are_told(guest):
+    assert "try: test misuse" in guest.run("test misuse page-of-a-book")
+    assert "0 to 1" in guest.run("test misuse page-tail --cpu 2")
