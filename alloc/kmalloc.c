@@ -44,9 +44,8 @@ void kheap_init(struct kheap *heap, struct page_allocator *pages)
 	list_init(&heap->caches);
 	for (unsigned i = 0; i <= KHEAP_MAGAZINES; i++)
 		heap->first_cpu.magazines[i] = heap->nobody.magazines[i] = &magazine_none;
-	heap->cpu[0] = &heap->first_cpu;
-	for (unsigned i = 1; i < PORT_CPUS_MAX; i++)
-		heap->cpu[i] = &heap->nobody;
+	for (unsigned i = 0; i < PORT_CPUS_MAX; i++)
+		heap->cpu[i] = heap->online[i] = i ? &heap->nobody : &heap->first_cpu;
 	for (unsigned i = 0; i < KMALLOC_CLASSES; i++)
 		cache_init(&heap->classes[i], heap, class_names[i], kmalloc_class_bytes(i),
 			   KMEM_CLASS);
@@ -64,8 +63,9 @@ void kheap_init(struct kheap *heap, struct page_allocator *pages)
 
 /* ---- allocation ---- */
 
-void *cache_alloc_slow(struct kmem_cache *cache, uintptr_t caller)
+void *cache_alloc_slow(struct kmem_cache *cache, size_t bytes, uintptr_t caller)
 {
+	(void)bytes;
 	port_irq_t irq = spin_lock(&cache->heap->lock);
 	void *object = cache_take_locked(cache, caller);
 
@@ -79,7 +79,7 @@ void *cache_alloc_slow(struct kmem_cache *cache, uintptr_t caller)
 static slow_fn void *cache_alloc_zeroed(struct kmem_cache *cache, void *object, uintptr_t caller)
 {
 	if (!object)
-		object = cache_alloc_slow(cache, caller);
+		object = cache_alloc_slow(cache, cache->wanted_bytes, caller);
 	if (object)
 		__builtin_memset(object, 0, cache->object_bytes);
 	return object;
@@ -95,7 +95,7 @@ void *kheap_alloc(struct kheap *heap, size_t bytes, unsigned flags, uintptr_t ca
 	class = kheap_class(heap, bytes);
 	object = magazine_pop(heap, class);
 	if (unlikely(!object))
-		object = cache_alloc_slow(&heap->classes[class], caller);
+		object = cache_alloc_slow(&heap->classes[class], bytes, caller);
 	if (flags & KMALLOC_ZERO && likely(object))
 		__builtin_memset(object, 0, heap->classes[class].object_bytes);
 	return object;
@@ -123,7 +123,8 @@ void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags)
 
 	if (unlikely(flags & KMALLOC_ZERO))
 		return cache_alloc_zeroed(cache, object, caller_address());
-	return likely(object) ? object : cache_alloc_slow(cache, caller_address());
+	return likely(object) ? object
+			      : cache_alloc_slow(cache, cache->wanted_bytes, caller_address());
 }
 
 /* ---- free ---- */

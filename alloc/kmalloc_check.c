@@ -12,13 +12,9 @@
  *                    slab_pages_held = sum(slabs << order)
  *                    large objects freed <= allocated, the live ones of 3 pages or more
  *
- * Lock: heap->lock for the whole walk. What other CPUs do in their magazines meanwhile
- * changes the counts under the walk's eyes: an error counts only if they were still, and
- * the walk begins anew if not.
+ * Lock: heap->lock for the whole walk, with the magazines of all CPUs closed (kmalloc_watch.c).
  */
 #include "kmalloc_internal.h"
-
-#define ATTEMPTS 16
 
 struct sums {
 	uint64_t slabs, live, cached;                      /* of the cache being walked */
@@ -172,7 +168,7 @@ static const char *check_magazines(const struct kmem_cache *cache, struct sums *
 	const struct kheap *heap = cache->heap;
 
 	for (unsigned cpu = 0; cache->magazine < KHEAP_MAGAZINES && cpu < heap->cpus; cpu++) {
-		const struct magazine *m = heap->cpu[cpu]->magazines[cache->magazine];
+		const struct magazine *m = heap->online[cpu]->magazines[cache->magazine];
 		const char *wrong;
 
 		if (m == &magazine_none)
@@ -258,33 +254,12 @@ static const char *check_locked(struct kheap *heap)
 	return check_large(large_counts(heap));
 }
 
-/* Operations in magazines and on large objects so far; they change without the lock. */
-static uint64_t operations_locked(const struct kheap *heap)
-{
-	struct kheap_large large = large_counts(heap);
-	uint64_t sum = large.allocs + large.frees;
-
-	for (unsigned cpu = 0; cpu < heap->cpus; cpu++)
-		for (unsigned i = 0; i < KHEAP_MAGAZINES; i++)
-			sum += __atomic_load_n(&heap->cpu[cpu]->magazines[i]->word,
-					       __ATOMIC_RELAXED) >>
-			       16;
-	return sum;
-}
-
 const char *kheap_check(struct kheap *heap)
 {
-	port_irq_t irq = spin_lock(&heap->lock);
-	const char *wrong = NULL;
+	port_irq_t irq = kheap_close(heap);
+	const char *wrong = check_locked(heap);
 
-	for (unsigned i = 0; i < ATTEMPTS; i++) {
-		uint64_t before = operations_locked(heap);
-
-		wrong = check_locked(heap);
-		if (!wrong || operations_locked(heap) == before)
-			break;
-		wrong = NULL;
-	}
+	kheap_open_locked(heap);
 	spin_unlock(&heap->lock, irq);
 	return wrong;
 }

@@ -41,7 +41,7 @@ enum slot_state {
 #define SLOT_EACH     0x0101010101010101u /* times a state: eight slots of it */
 #define SLOT_FREE_ALL (SLOT_FREE * SLOT_EACH)
 
-/* Low halves of return addresses; one page for one slab, when heap->track is on. */
+/* Low halves of return addresses; one page for one slab, with WATCH_TRACK. */
 struct slab_track {
 	uint32_t allocated_by[SLAB_OBJECTS_MAX];
 	uint32_t freed_by[SLAB_OBJECTS_MAX];
@@ -219,7 +219,8 @@ static inline bool slab_is_ours(const struct kheap *heap, const struct slab *s)
 
 #define slow_fn __attribute__((noinline)) /* keeps its saved registers out of the fast path */
 
-must_check slow_fn void *cache_alloc_slow(struct kmem_cache *cache, uintptr_t caller);
+/* `bytes`: what the caller asked for, at most cache->object_bytes. */
+must_check slow_fn void *cache_alloc_slow(struct kmem_cache *cache, size_t bytes, uintptr_t caller);
 /* Free whatever `object` is, or refuse. */
 slow_fn void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller);
 /* What that leaves: no large object of 2^k pages. With the lock. */
@@ -284,6 +285,15 @@ must_check bool large_free_locked(struct kheap *heap, void *object, uintptr_t ca
 void large_free(struct kheap *heap, void *object, uintptr_t caller);
 /* Sums over all CPUs; they count without the lock. */
 struct kheap_large large_counts(const struct kheap *heap);
+
+/* ---- kmalloc_watch.c ---- */
+
+/*
+ * From here on nobody uses a magazine or counts a large object without the lock, until
+ * kheap_open_locked(). Returns with the lock taken. Context as for kheap_watch().
+ */
+must_check port_irq_t kheap_close(struct kheap *heap);
+void kheap_open_locked(struct kheap *heap);
 
 /* ---- kmalloc_about.c, kmalloc_misuse.c ---- */
 

@@ -18,7 +18,7 @@ void *kmalloc(size_t bytes)
 	class = kheap_class(&kernel_heap, bytes);
 	object = magazine_pop(&kernel_heap, class);
 	if (unlikely(!object))
-		return cache_alloc_slow(&kernel_heap.classes[class], caller_address());
+		return cache_alloc_slow(&kernel_heap.classes[class], bytes, caller_address());
 	return object;
 }
 

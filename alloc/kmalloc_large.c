@@ -11,7 +11,8 @@
  * Invariant: live = sum(allocs) - sum(frees) >= 0;
  *            sum(pages) = the lengths of the live ones, 3 pages or more each.
  * Lock: none for blocks: freeing begins by taking the mark away, which of two frees of one
- * object only one can. heap->lock for freeing runs, with the same effect, and for failures.
+ * object only one can. heap->lock for freeing runs, with the same effect, for failures, and
+ * for the counts of CPUs that are closed or not online.
  */
 #include "kmalloc_internal.h"
 
@@ -26,13 +27,23 @@ static inline void count(uint64_t *at, uint64_t change)
 		__atomic_store_n(at, *at + change, __ATOMIC_RELAXED);
 }
 
-/* Those that are not online share one place. */
-static cold_fn void large_count_shared(struct kheap_large *large, uint64_t allocs, uint64_t frees,
+static void large_count_shared_locked(struct kheap *heap, uint64_t allocs, uint64_t frees,
+				      uint64_t pages)
+{
+	count(&heap->nobody.large.allocs, allocs);
+	count(&heap->nobody.large.frees, frees);
+	count(&heap->nobody.large.pages, pages);
+}
+
+/* Those that are not online, or closed, share nobody's. */
+static cold_fn void large_count_shared(struct kheap_cpu *nobody, uint64_t allocs, uint64_t frees,
 				       uint64_t pages)
 {
-	__atomic_fetch_add(&large->allocs, allocs, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&large->frees, frees, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&large->pages, pages, __ATOMIC_RELAXED);
+	struct kheap *heap = container_of(nobody, struct kheap, nobody);
+	port_irq_t irq = spin_lock(&heap->lock);
+
+	large_count_shared_locked(heap, allocs, frees, pages);
+	spin_unlock(&heap->lock, irq);
 }
 
 static inline void large_count(struct kheap *heap, uint64_t allocs, uint64_t frees, uint64_t pages)
@@ -41,7 +52,7 @@ static inline void large_count(struct kheap *heap, uint64_t allocs, uint64_t fre
 	struct kheap_cpu *cpu = heap->cpu[port_cpu()];
 
 	if (unlikely(cpu == &heap->nobody)) {
-		large_count_shared(&cpu->large, allocs, frees, pages);
+		large_count_shared(cpu, allocs, frees, pages);
 	} else {
 		count(&cpu->large.allocs, allocs);
 		count(&cpu->large.frees, frees);
@@ -63,8 +74,8 @@ struct kheap_large large_counts(const struct kheap *heap)
 
 	add_counts(&sum, &heap->nobody.large);
 	for (unsigned cpu = 0; cpu < heap->cpus; cpu++)
-		if (heap->cpu[cpu] != &heap->nobody)
-			add_counts(&sum, &heap->cpu[cpu]->large);
+		if (heap->online[cpu] != &heap->nobody)
+			add_counts(&sum, &heap->online[cpu]->large);
 	return sum;
 }
 
@@ -135,7 +146,7 @@ uint64_t large_pages_locked(const struct kheap *heap, const void *object)
 
 /* False, and nothing has changed, when no object of 2^k pages starts there. */
 must_check static inline __attribute__((always_inline)) bool
-large_free_block(struct kheap *heap, void *object, uintptr_t caller)
+large_free_block(struct kheap *heap, void *object, uintptr_t caller, bool locked)
 {
 	paddr_t address = port_virt_to_phys(object);
 	pfn_t head = paddr_to_pfn(address);
@@ -145,14 +156,17 @@ large_free_block(struct kheap *heap, void *object, uintptr_t caller)
 		return false;
 	if (!page_clear_object(heap->pages, head, &order))
 		return false;
-	large_count(heap, 0, 1, 0 - ((uint64_t)1 << order));
+	if (locked)
+		large_count_shared_locked(heap, 0, 1, 0 - ((uint64_t)1 << order));
+	else
+		large_count(heap, 0, 1, 0 - ((uint64_t)1 << order));
 	page_free_inline(heap->pages, head, order, caller);
 	return true;
 }
 
 void large_free(struct kheap *heap, void *object, uintptr_t caller)
 {
-	if (unlikely(!large_free_block(heap, object, caller)))
+	if (unlikely(!large_free_block(heap, object, caller, false)))
 		kheap_free_slower(heap, object, caller);
 }
 
@@ -163,8 +177,8 @@ bool large_free_locked(struct kheap *heap, void *object, uintptr_t caller)
 	if (!pages)
 		return false;
 	if (page_object_is_block(pages)) /* it was not one a moment ago */
-		return large_free_block(heap, object, caller);
+		return large_free_block(heap, object, caller, true);
 	page_free_run_for(heap->pages, paddr_to_pfn(port_virt_to_phys(object)), caller);
-	large_count(heap, 0, 1, 0 - pages);
+	large_count_shared_locked(heap, 0, 1, 0 - pages);
 	return true;
 }

@@ -90,7 +90,7 @@ void kheap_cpu_stats(struct kheap *heap, unsigned cpu, struct kheap_cpu_stats *o
 		return;
 	irq = spin_lock(&heap->lock);
 	for (unsigned i = 0; i < KHEAP_MAGAZINES; i++) {
-		const struct magazine *m = heap->cpu[cpu]->magazines[i];
+		const struct magazine *m = heap->online[cpu]->magazines[i];
 		uint64_t objects;
 
 		if (m == &magazine_none)

@@ -22,8 +22,7 @@
  *
  * A CPU gets a magazine when it first comes here for the cache, and loses it
  * when it is drained. It is a help, not a need: without the memory for one, objects
- * go between callers and slabs one by one. The same with tracking, since who
- * allocated an object stands in its slab.
+ * go between callers and slabs one by one. The same while anything watches (kmalloc_watch.c).
  *
  * Lock: heap->lock, on the CPU whose magazine it is; others read `word` only.
  */
@@ -61,7 +60,7 @@ struct magazine_counts cache_counts_locked(const struct kmem_cache *cache)
 
 	for (unsigned cpu = 0; cache->magazine < KHEAP_MAGAZINES && cpu < heap->cpus; cpu++) {
 		struct magazine_counts c =
-			magazine_counts(heap->cpu[cpu]->magazines[cache->magazine]);
+			magazine_counts(heap->online[cpu]->magazines[cache->magazine]);
 
 		sum.objects += c.objects;
 		sum.frees += c.frees;
@@ -181,9 +180,9 @@ static void magazine_shed_locked(struct magazine *m, unsigned keep, uintptr_t ca
 static struct magazine **magazine_place(struct kmem_cache *cache)
 {
 	struct kheap *heap = cache->heap;
-	struct kheap_cpu *cpu = heap->cpu[port_cpu()];
+	struct kheap_cpu *cpu = heap->online[port_cpu()];
 
-	if (cache->magazine >= KHEAP_MAGAZINES || cpu == &heap->nobody || heap->track)
+	if (cache->magazine >= KHEAP_MAGAZINES || cpu == &heap->nobody || heap->watch)
 		return NULL;
 	return &cpu->magazines[cache->magazine];
 }
@@ -279,8 +278,9 @@ void magazine_drain_cache_locked(struct kmem_cache *cache, uintptr_t caller)
 	struct kheap *heap = cache->heap;
 
 	for (unsigned cpu = 0; cache->magazine < KHEAP_MAGAZINES && cpu < heap->cpus; cpu++)
-		if (heap->cpu[cpu] != &heap->nobody)
-			magazine_drop_locked(&heap->cpu[cpu]->magazines[cache->magazine], caller);
+		if (heap->online[cpu] != &heap->nobody)
+			magazine_drop_locked(&heap->online[cpu]->magazines[cache->magazine],
+					     caller);
 }
 
 /* ---- CPUs ---- */
@@ -291,7 +291,7 @@ int kheap_cpu_online(struct kheap *heap, unsigned cpu)
 	struct kheap_cpu *c;
 	pfn_t page;
 
-	if (cpu >= PORT_CPUS_MAX || heap->cpu[cpu] != &heap->nobody)
+	if (cpu >= PORT_CPUS_MAX || heap->online[cpu] != &heap->nobody)
 		return -EINVAL;
 	page = page_alloc_for(heap->pages, 0, PAGE_ZEROED, caller_address());
 	if (pfn_is_none(page))
@@ -300,7 +300,8 @@ int kheap_cpu_online(struct kheap *heap, unsigned cpu)
 	for (unsigned i = 0; i < KHEAP_MAGAZINES; i++)
 		c->magazines[i] = &magazine_none;
 	irq = spin_lock(&heap->lock);
-	heap->cpu[cpu] = c;
+	heap->online[cpu] = c;
+	kheap_cpu_publish(heap, cpu);
 	heap->cpu_pages++;
 	if (heap->cpus <= cpu)
 		heap->cpus = cpu + 1;
@@ -312,6 +313,6 @@ void kheap_cpu_drain(struct kheap *heap, unsigned cpu)
 {
 	port_irq_t irq = spin_lock(&heap->lock);
 
-	magazine_drain_cpu_locked(heap, heap->cpu[cpu], caller_address());
+	magazine_drain_cpu_locked(heap, heap->online[cpu], caller_address());
 	spin_unlock(&heap->lock, irq);
 }

@@ -14,13 +14,12 @@
  * Allocations never leave their superblock, so one pass in address order with
  * a count of frames still covered by the last head sees them all.
  *
- * The caches work without the lock. So first every CPU is given a closed cache
- * in place of its own; once each has been seen with interrupts on, nobody uses
- * the old ones any more, and who wants pages waits for the lock. During the pass cached blocks
+ * The caches work without the lock, so they are closed first (alloc/page_watch.c): who wants
+ * pages waits for the lock. During the pass cached blocks
  * are marked in their descriptors, as HEAD without owners: what
  * is marked twice is in two caches, and what is neither free, marked nor owned is lost.
  *
- * Lock: pa->lock throughout; pa->checking admits one at a time.
+ * Lock: pa->lock throughout.
  */
 #include "page_internal.h"
 
@@ -318,38 +317,19 @@ static const char *check_locked(const struct page_allocator *pa, uint64_t cached
 	return cached ? "a block without owners" : NULL;
 }
 
-/* Closed: nobody uses a cache without the lock. */
-static void caches_close(struct page_allocator *pa)
-{
-	while (__atomic_exchange_n(&pa->checking, 1, __ATOMIC_ACQUIRE))
-		port_relax();
-	for (unsigned cpu = 0; cpu < pa->cpus; cpu++)
-		__atomic_store_n(&pa->cpu[cpu], &page_cpu_closed, __ATOMIC_RELEASE);
-	port_cpus_sync();
-}
-
-static void caches_open(struct page_allocator *pa)
-{
-	for (unsigned cpu = 0; cpu < pa->cpus; cpu++)
-		if (pa->caches[cpu])
-			__atomic_store_n(&pa->cpu[cpu], pa->caches[cpu], __ATOMIC_RELEASE);
-	__atomic_store_n(&pa->checking, 0, __ATOMIC_RELEASE);
-}
-
 const char *page_check(struct page_allocator *pa)
 {
 	uint64_t blocks = ~(uint64_t)0, pages = 0;
 	const char *wrong;
 	port_irq_t irq;
 
-	caches_close(pa);
-	irq = spin_lock(&pa->lock);
+	irq = page_close(pa);
 	page_settle(pa);
 	wrong = mark_cached(pa, true, &blocks, &pages);
 	if (!wrong)
 		wrong = check_locked(pa, pages);
 	(void)mark_cached(pa, false, &blocks, &pages);
-	caches_open(pa);
+	page_open_locked(pa);
 	spin_unlock(&pa->lock, irq);
 	return wrong;
 }

@@ -91,8 +91,7 @@ void page_cpu_start(struct page_allocator *pa, unsigned cpu, struct page_cpu *pc
 	if (pa->cpus <= cpu)
 		pa->cpus = cpu + 1;
 	pa->caches[cpu] = pc;
-	if (!pa->checking)
-		pa->cpu[cpu] = pc;
+	page_cpu_publish(pa, cpu);
 	page_cpu_limits(pa);
 }
 
@@ -305,7 +304,7 @@ static void unlock_and_report(struct page_allocator *pa, port_irq_t irq, uintptr
 
 static uint64_t take_slow(struct page_allocator *pa, unsigned order, unsigned flags)
 {
-	struct page_cpu *pc = pa->caches[port_cpu()];
+	struct page_cpu *pc = page_cpu_own(pa);
 	uint64_t frame = PFN_NONE.n;
 
 	if (pc && page_is_cached(order, flags)) {
@@ -344,7 +343,7 @@ pfn_t page_alloc_slow(struct page_allocator *pa, unsigned order, unsigned flags,
 
 static void give_slow(struct page_allocator *pa, uint64_t head, unsigned order)
 {
-	struct page_cpu *pc = pa->caches[port_cpu()];
+	struct page_cpu *pc = page_cpu_own(pa);
 	uint64_t limit = order < PAGE_CACHE_ORDERS ? pa->cache_limit[order] : 0;
 
 	if (pc && limit) {

@@ -134,6 +134,11 @@ void page_cpu_limits(struct page_allocator *pa);
 void page_cpu_moved(const struct page_allocator *pa, unsigned cpu);
 /* Prepare a cache in zeroed memory. */
 void page_cpu_start(struct page_allocator *pa, unsigned cpu, struct page_cpu *pc);
+/* The cache this CPU may use with the lock held: none while anything watches. */
+static inline struct page_cpu *page_cpu_own(const struct page_allocator *pa)
+{
+	return unlikely(pa->watch) ? NULL : pa->caches[port_cpu()];
+}
 /* Bring the summaries of dirty pageblocks up to date. Lock held. */
 void page_settle_dirty(struct page_allocator *pa);
 
@@ -142,6 +147,17 @@ static inline void page_settle(struct page_allocator *pa)
 	if (unlikely(pa->dirty_count))
 		page_settle_dirty(pa);
 }
+
+/* alloc/page_watch.c */
+
+/* The one place that decides what a CPU's fast path sees. Lock held. */
+void page_cpu_publish(struct page_allocator *pa, unsigned cpu);
+/*
+ * From here on nobody uses a cache without the lock, until page_open_locked(). Returns with
+ * the lock taken. Context as for page_watch().
+ */
+must_check port_irq_t page_close(struct page_allocator *pa);
+void page_open_locked(struct page_allocator *pa);
 
 /* alloc/page_bulk.c: up to `room` single pages of one zone, descriptors left alone. Lock held. */
 size_t page_take_singles(struct page_allocator *pa, unsigned zone, pfn_t *out, size_t room);

@@ -186,7 +186,7 @@ static struct slab *slab_create(struct kmem_cache *cache, uintptr_t caller)
 	*s = (struct slab){
 		.cache = cache,
 		.base = (uintptr_t)base,
-		.track = heap->track && !internal ? track_alloc(heap, caller) : NULL,
+		.track = heap->watch & WATCH_TRACK && !internal ? track_alloc(heap, caller) : NULL,
 		.magazine = (uint16_t)cache->magazine,
 	};
 	slab_quicken(s);
@@ -359,7 +359,7 @@ uint64_t kheap_trim_locked(struct kheap *heap, uintptr_t caller)
 {
 	uint64_t before = heap->slab_pages_held + heap->track_pages_held;
 
-	magazine_drain_cpu_locked(heap, heap->cpu[port_cpu()], caller);
+	magazine_drain_cpu_locked(heap, heap->online[port_cpu()], caller);
 	list_for_each (node, &heap->caches) {
 		struct kmem_cache *cache = list_entry(node, struct kmem_cache, link);
 

@@ -268,7 +268,8 @@ void memory_init(const struct boot_info *bi)
 		build_regions(&list, &pool_used);
 	add_regions(REGION_USABLE);
 	kheap_init(&kernel_heap, &kernel_pages);
-	kernel_heap.track = cmdline_bool("track", false);
+	if (cmdline_bool("track", false))
+		kheap_watch(&kernel_heap, WATCH_TRACK, 0);
 }
 
 void memory_reclaim(void)

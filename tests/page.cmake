@@ -1,7 +1,7 @@
 # The page allocator.
 set(PAGE_TEST_SOURCES alloc/page.c alloc/page_block.c alloc/page_bulk.c alloc/page_check.c alloc/page_cpu.c alloc/page_init.c
-	alloc/page_misuse.c alloc/page_node.c alloc/page_run.c alloc/page_share.c alloc/page_stats.c alloc/desc_plan.c alloc/region.c
-	tests/host/pages.c)
+	alloc/page_misuse.c alloc/page_node.c alloc/page_run.c alloc/page_share.c alloc/page_stats.c alloc/page_watch.c
+	alloc/desc_plan.c alloc/region.c tests/host/pages.c)
 
 quire_host_test(test_page SOURCES tests/unit/test_page.c ${PAGE_TEST_SOURCES})
 quire_host_test(model_page SOURCES tests/model/model_page.c ${PAGE_TEST_SOURCES} TIMEOUT 300)
@@ -12,6 +12,7 @@ quire_host_test(test_page_cpu SOURCES tests/unit/test_page_cpu.c ${PAGE_TEST_SOU
 quire_host_test(test_page_check SOURCES tests/unit/test_page_check.c ${PAGE_TEST_SOURCES})
 quire_host_test(test_page_node SOURCES tests/unit/test_page_node.c ${PAGE_TEST_SOURCES})
 file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/corpus_fuzz_page)
+quire_host_test(test_page_watch SOURCES tests/unit/test_page_watch.c ${PAGE_TEST_SOURCES})
 quire_host_test(fuzz_page SOURCES tests/fuzz/fuzz_page.c ${PAGE_TEST_SOURCES} FLAGS -fsanitize=fuzzer LABELS fuzz
 	ARGS -max_total_time=10 -print_final_stats=1 -max_len=601
 	-artifact_prefix=${CMAKE_CURRENT_BINARY_DIR}/fuzz_page- ${CMAKE_CURRENT_BINARY_DIR}/corpus_fuzz_page)

@@ -88,7 +88,7 @@ static int run_kmalloc(int argc, char **argv)
 		json_uint(&j, "large_frees", s.large_frees);
 		json_uint(&j, "large_failures", s.large_failures);
 		json_uint(&j, "misuses", s.misuses);
-		json_bool(&j, "tracking", kernel_heap.track);
+		json_bool(&j, "tracking", kernel_heap.watch & WATCH_TRACK);
 		caches_json(&j, "classes", true);
 		shell_json_end(&j);
 		return 0;

@@ -18,6 +18,7 @@
 #ifndef QUIRE_KMALLOC_H
 #define QUIRE_KMALLOC_H
 
+#include <quire/alloc_watch.h>
 #include <quire/list.h>
 #include <quire/page.h>
 
@@ -83,9 +84,12 @@ struct kmem_cache {
 
 struct kheap {
 	struct page_allocator *pages;
-	struct kheap_cpu *cpu[PORT_CPUS_MAX]; /* `nobody` where none is online */
+	/* What each CPU's fast path sees: its own, or `nobody`; see kheap_cpu_publish(). */
+	struct kheap_cpu *cpu[PORT_CPUS_MAX];
+	struct kheap_cpu *online[PORT_CPUS_MAX]; /* its own; `nobody` where none is online */
 	struct spinlock lock;
-	bool track;         /* new slabs remember who allocated and freed each object */
+	uint32_t watch;     /* enum alloc_watch; changes under the lock */
+	uint32_t closers;   /* others who want the magazines closed meanwhile */
 	struct list caches; /* every cache: classes, the internal ones, typed ones */
 	uint8_t class_of[KMALLOC_SMALL_MAX / 8 +
 			 1]; /* index into classes, for bytes / 8 rounded up */
@@ -113,8 +117,21 @@ void kheap_init(struct kheap *heap, struct page_allocator *pages);
  */
 must_check int kheap_cpu_online(struct kheap *heap, unsigned cpu);
 
-/* Put all a CPU's magazines hold back into the slabs. Context: that CPU, interrupts off. */
+/*
+ * Put all a CPU's magazines hold back into the slabs. Context: that CPU, interrupts off; or
+ * any, while it is closed.
+ */
 void kheap_cpu_drain(struct kheap *heap, unsigned cpu);
+
+/*
+ * Begin and cease to watch (enum alloc_watch; `off` wins). On return every call
+ * of any CPU heeds it, and while anything watches all magazines are empty.
+ * Context: thread, no locks; with interrupts off only while one CPU is online.
+ */
+void kheap_watch(struct kheap *heap, uint32_t on, uint32_t off);
+
+/* The one place that decides what a CPU's fast path sees. heap->lock held. */
+void kheap_cpu_publish(struct kheap *heap, unsigned cpu);
 
 /*
  * `caller` is recorded where tracking is on, and named in reports. Freeing what
@@ -197,7 +214,10 @@ struct kheap_cpu_stats {
 };
 void kheap_cpu_stats(struct kheap *heap, unsigned cpu, struct kheap_cpu_stats *out);
 
-/* The validator: NULL or what is wrong. O(slabs); holds the lock. */
+/*
+ * The validator: NULL or what is wrong. O(slabs); holds the lock, and closes the magazines of
+ * all CPUs meanwhile. Context: threads; with interrupts off only while one CPU is online.
+ */
 const char *kheap_check(struct kheap *heap);
 
 /* ---- the kernel's heap under its usual names ---- */

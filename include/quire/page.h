@@ -29,6 +29,7 @@
 #ifndef QUIRE_PAGE_H
 #define QUIRE_PAGE_H
 
+#include <quire/alloc_watch.h>
 #include <quire/desc_plan.h>
 #include <quire/spinlock.h>
 #include <quire/types.h>
@@ -158,12 +159,13 @@ struct page_allocator {
 	struct page_near near[PAGE_NODES_MAX];
 	struct page_counters counters; /* of what went past the caches */
 
-	/* The caches: where CPU n finds its own (a closed one while page_check() runs), and all. */
+	/* The caches: what the fast path of CPU n sees, its own or a closed one; and all. */
 	struct page_cpu *cpu[PORT_CPUS_MAX];
 	struct page_cpu *caches[PORT_CPUS_MAX];  /* NULL: not online */
+	uint32_t watch;                          /* enum alloc_watch; changes under the lock */
+	uint32_t closers;                        /* others who want the caches closed meanwhile */
 	unsigned cpus;                           /* one past the highest that is */
 	uint64_t cache_limit[PAGE_CACHE_ORDERS]; /* blocks a CPU may keep */
-	uint32_t checking;                       /* page_check() is at work; atomic */
 	uint64_t cached_twice;                   /* a frame found in two caches, to be reported */
 	uint32_t dirty_count;
 	uint32_t dirty[PAGE_DIRTY_MAX]; /* pageblock numbers */
@@ -210,8 +212,18 @@ void page_set_cpu_node(struct page_allocator *pa, unsigned cpu, unsigned node);
  */
 must_check int page_cpu_online(struct page_allocator *pa, unsigned cpu);
 
-/* Empty a CPU's cache into the bitmaps. Context: that CPU, interrupts off. */
+/*
+ * Empty a CPU's cache into the bitmaps. Context: that CPU, interrupts off; or any, while it
+ * is closed.
+ */
 void page_cpu_drain(struct page_allocator *pa, unsigned cpu);
+
+/*
+ * Begin and cease to watch (enum alloc_watch; `off` wins). On return every call
+ * of any CPU heeds it, and while anything watches all caches are empty.
+ * Context: thread, no locks; with interrupts off only while one CPU is online.
+ */
+void page_watch(struct page_allocator *pa, uint32_t on, uint32_t off);
 
 /* 2^order frames, aligned to their size; order 0..PAGE_ORDER_MAX, else PFN_NONE. One reference. */
 must_check static inline pfn_t page_alloc(struct page_allocator *pa, unsigned order,

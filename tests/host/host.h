@@ -11,6 +11,13 @@
  * one. */
 void host_ram_init(uint64_t bytes);
 
+/*
+ * What a CPU does between these, the stretches with interrupts off among it, port_cpus_sync()
+ * of other threads waits for. For tests in which threads play CPUs.
+ */
+void host_stretch_begin(void);
+void host_stretch_end(void);
+
 /* A zeroed, sparsely backed descriptor array for `pfns` frames. */
 struct page *host_descs(uint64_t pfns);
 

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "host.h"
 #include <quire/assert.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,9 +54,30 @@ void host_misuse_reset(void)
 	memset(&host_last_misuse, 0, sizeof host_last_misuse);
 }
 
-/* Tests that run threads call page_check() while the others stand still. */
+/* Odd: the thread that plays this CPU is in a stretch. */
+static uint64_t stretches[PORT_CPUS_MAX];
+
+void host_stretch_begin(void)
+{
+	__atomic_fetch_add(&stretches[host_cpu], 1, __ATOMIC_SEQ_CST);
+}
+
+void host_stretch_end(void)
+{
+	__atomic_fetch_add(&stretches[host_cpu], 1, __ATOMIC_RELEASE);
+}
+
+/* Threads that mark no stretches have to stand still when one of them comes here. */
 void port_cpus_sync(void)
 {
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (unsigned cpu = 0; cpu < PORT_CPUS_MAX; cpu++) {
+		uint64_t seen = __atomic_load_n(&stretches[cpu], __ATOMIC_ACQUIRE);
+
+		while (cpu != host_cpu && seen % 2 &&
+		       __atomic_load_n(&stretches[cpu], __ATOMIC_ACQUIRE) == seen)
+			sched_yield();
+	}
 }
 
 unsigned port_cpus(void)

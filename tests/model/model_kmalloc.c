@@ -233,7 +233,7 @@ static void model_run(bool track)
 	static const size_t sizes[TYPED] = {24, 200, 3000};
 
 	heap_init(RAM_PAGES);
-	kernel_heap.track = track;
+	kheap_watch(&kernel_heap, track ? WATCH_TRACK : 0, 0);
 	claims = calloc(pages.pfn_limit * (PAGE_BYTES / 8), sizeof *claims);
 	assert_non_null(claims);
 	refused = 0;

@@ -458,7 +458,7 @@ static void test_tracking_knows_callers(void **state)
 
 	(void)state;
 	untracked = kheap_alloc(&kernel_heap, 100, 0, 0x1111);
-	kernel_heap.track = true;
+	kheap_watch(&kernel_heap, WATCH_TRACK, 0);
 	object = kheap_alloc(&kernel_heap, 200, 0, 0x2222);
 	heap_verify();
 	kheap_about(&kernel_heap, untracked, &about);

@@ -393,7 +393,7 @@ static void test_callers_are_named(void **state)
 	void *object;
 
 	(void)state;
-	kernel_heap.track = true;
+	kheap_watch(&kernel_heap, WATCH_TRACK, 0);
 	object = kheap_alloc(&kernel_heap, 64, 0, 0xa110c);
 	kheap_free(&kernel_heap, object, 0xf1ee);
 	kheap_free(&kernel_heap, object, 0xf2ee);

@@ -103,7 +103,7 @@ static void test_tracking(void **state)
 	void *object;
 
 	(void)state;
-	kernel_heap.track = true;
+	kheap_watch(&kernel_heap, WATCH_TRACK, 0);
 	leave_pages(2);
 	object = kmalloc(64);
 	assert_non_null(object);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Closing the magazines of all CPUs, for a while (kheap_check()) or while anything
+ * watches, and opening them again. See quire/alloc_watch.h for the picture.
+ *
+ *   cpu[n] = online[n]  <=>  watch = 0 and closers = 0
+ *   watch != 0 and closers = 0  =>  every magazine is empty
+ *
+ * A CPU that read its entry just before it changed may still be at work in a magazine, with
+ * interrupts off. Once each CPU has been seen outside of such a stretch, all come to the lock.
+ *
+ * Lock: heap->lock for `watch`, `closers` and cpu[].
+ */
+#include "kmalloc_internal.h"
+
+void kheap_cpu_publish(struct kheap *heap, unsigned cpu)
+{
+	bool open = !heap->watch && !heap->closers;
+
+	__atomic_store_n(&heap->cpu[cpu], open ? heap->online[cpu] : &heap->nobody,
+			 __ATOMIC_RELEASE);
+}
+
+static void publish_all(struct kheap *heap)
+{
+	for (unsigned cpu = 0; cpu < heap->cpus; cpu++)
+		kheap_cpu_publish(heap, cpu);
+}
+
+port_irq_t kheap_close(struct kheap *heap)
+{
+	port_irq_t irq = spin_lock(&heap->lock);
+
+	heap->closers++;
+	publish_all(heap);
+	spin_unlock(&heap->lock, irq);
+	port_cpus_sync();
+	return spin_lock(&heap->lock);
+}
+
+void kheap_open_locked(struct kheap *heap)
+{
+	heap->closers--;
+	publish_all(heap);
+}
+
+/* Closed from before `watch` changes until the magazines are empty: who changes it at the same
+ * time cannot open them in between. */
+void kheap_watch(struct kheap *heap, uint32_t on, uint32_t off)
+{
+	port_irq_t irq = kheap_close(heap);
+	uint32_t was = heap->watch, watch = (was | on) & ~off;
+
+	__atomic_store_n(&heap->watch, watch, __ATOMIC_RELAXED);
+	spin_unlock(&heap->lock, irq);
+	for (unsigned cpu = 0; watch && cpu < heap->cpus; cpu++)
+		kheap_cpu_drain(heap, cpu);
+	if (watch & ~was & WATCH_TRACK)
+		(void)kheap_trim(heap); /* slabs kept for the next burst would remember nobody */
+	irq = spin_lock(&heap->lock);
+	kheap_open_locked(heap);
+	spin_unlock(&heap->lock, irq);
+}
