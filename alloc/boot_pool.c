@@ -12,7 +12,8 @@
  *                    256 TiB     page directory pointer table of the window  1
  *   mapped memory    a GiB       page directory of the direct map            1
  *                    512 GiB     page directory pointer table                1
- *                    a region    page tables of its two ragged ends          2
+ *                    2 MiB       page table, where RAM ends or begins        1
+ *                                (in at most 2 for each firmware map entry)
  *   below the top of described RAM, a GiB: 4 bytes of superblock index
  *   a firmware map entry: 512 bytes of tables (core/memory.c: it and its pieces, twice as
  *   many regions, all regions a second time for RAM)
@@ -20,7 +21,8 @@
  *
  * The direct map is counted in 2 MiB pages, as if the CPU had none of 1 GiB.
  * Mapped is everything below the top of described RAM that may be memory: a
- * region does not tell whether reserved address space has RAM behind it.
+ * region does not tell whether reserved address space has RAM behind it, or
+ * where in it RAM begins.
  * The slack pays for rounding, for a final map with more entries than this
  * one, and for the kernel's own mappings (image, stacks, devices).
  * The time depends on the number of regions only. Lock: none.
@@ -76,6 +78,7 @@ uint64_t boot_pool_pages(const struct region *regions, size_t count, size_t entr
 	struct touched block_gib = {.shift = SHIFT_1G}, block_512g = {.shift = SHIFT_512G};
 	struct touched block_256t = {.shift = SHIFT_256T};
 	struct touched map_gib = {.shift = SHIFT_1G}, map_512g = {.shift = SHIFT_512G};
+	struct touched map_blocks = {.shift = PAGEBLOCK_SHIFT};
 	size_t below_top = described_prefix(regions, count);
 	uint64_t pages = FIXED_PAGES, table_bytes = entries * ENTRY_TABLE_BYTES;
 
@@ -88,7 +91,7 @@ uint64_t boot_pool_pages(const struct region *regions, size_t count, size_t entr
 		if (may_be_mapped(&regions[i])) {
 			touch(&map_gib, &regions[i]);
 			touch(&map_512g, &regions[i]);
-			pages += 2;
+			touch(&map_blocks, &regions[i]);
 		}
 	}
 	/* After the loop, `next` is one past the highest GiB described. */
@@ -97,5 +100,6 @@ uint64_t boot_pool_pages(const struct region *regions, size_t count, size_t entr
 		block_gib.units * (SUPERBLOCK_HEADER_PAGES + BITMAP_PAGES + BLOCK_RECORD_PAGES + 1);
 	pages += block_512g.units + block_256t.units;
 	pages += map_gib.units + map_512g.units;
+	pages += map_blocks.units < 2 * entries ? map_blocks.units : 2 * entries;
 	return pages + bytes_to_pages(table_bytes);
 }

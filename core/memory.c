@@ -122,11 +122,15 @@ static void withhold_partial_pages(struct input_list *list, const struct boot_me
 	}
 }
 
-/* What the direct map cannot show cannot be used. */
-static void withhold_beyond_direct_map(struct input_list *list, const struct boot_mem_desc *d)
+/* What the direct map cannot show, or the CPU not reach, cannot be used. */
+static void withhold_out_of_reach(struct input_list *list, const struct boot_mem_desc *d)
 {
 	uint64_t end = d->phys + d->pages * PAGE_BYTES;
-	uint64_t start = d->phys > DIRECT_MAP_BYTES ? d->phys : DIRECT_MAP_BYTES;
+	uint64_t reach = arch_physical_bytes(), start;
+
+	if (reach > DIRECT_MAP_BYTES)
+		reach = DIRECT_MAP_BYTES;
+	start = d->phys > reach ? d->phys : reach;
 
 	if (end > start)
 		add_input(list, start, bytes_to_pages(end - start), REGION_RESERVED);
@@ -145,7 +149,7 @@ static void gather_firmware_map(struct input_list *list)
 			continue; /* dropped by region_build() as well */
 		if (kind == REGION_RECLAIMABLE)
 			withhold_partial_pages(list, d);
-		withhold_beyond_direct_map(list, d);
+		withhold_out_of_reach(list, d);
 	}
 }
 
@@ -183,18 +187,45 @@ static void build_regions(struct input_list *list, const struct boot_range *pool
 		port_panic("the region table has no room for the firmware map");
 }
 
+/* Of the RAM table keep what is RAM, as one kind. */
+static void keep_ram(void)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < memory.ram_count; i++) {
+		struct region r = memory.ram[i];
+
+		if (r.kind == REGION_PERSISTENT || r.kind == REGION_MMIO)
+			continue;
+		r.kind = REGION_RESERVED;
+		if (kept && region_end(&memory.ram[kept - 1]) == r.start.n)
+			memory.ram[kept - 1].pages += r.pages;
+		else
+			memory.ram[kept++] = r;
+	}
+	memory.ram_count = kept;
+}
+
+/*
+ * Where a device's registers or persistent memory lie over RAM, by the same order of kinds as in
+ * the regions, it is no RAM: the direct map must not show it as cacheable memory. Reserved address
+ * space without RAM takes nothing away: what another entry has RAM in stays RAM.
+ */
 static void build_ram(struct input_list *list)
 {
 	list->count = 0;
 	for (size_t i = 0; i < memory.map_entries; i++) {
 		const struct boot_mem_desc *d = firmware_entry(i);
+		enum region_kind kind = memmap_kind(d->type);
 
-		if (memmap_is_ram(d->type, d->attributes))
-			add_input(list, d->phys, d->pages, REGION_RESERVED);
+		if (kind == REGION_PERSISTENT || kind == REGION_MMIO ||
+		    memmap_is_ram(d->type, d->attributes))
+			add_input(list, d->phys, d->pages, kind);
 	}
 	if (region_build(list->entries, list->count, memory.ram, memory.capacity,
 			 &memory.ram_count))
 		port_panic("the RAM table has no room for the firmware map");
+	keep_ram();
 }
 
 static void add_regions(enum region_kind kind)

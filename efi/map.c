@@ -67,7 +67,10 @@ EFI_STATUS map_read(struct loader *l, struct firmware_map *map)
 
 	map->bytes = bytes;
 	map->stride = stride;
-	if (!EFI_ERROR(status) && stride < sizeof(struct boot_mem_desc))
+	if (EFI_ERROR(status))
+		return status;
+	if (stride < sizeof(struct boot_mem_desc))
 		return EFI_INCOMPATIBLE_VERSION;
-	return status;
+	/* More than there was room for? Then it wrote past our memory, or lies. */
+	return bytes > map->capacity ? EFI_BUFFER_TOO_SMALL : EFI_SUCCESS;
 }

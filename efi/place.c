@@ -11,6 +11,7 @@
  */
 #include "loader.h"
 #include <quire/desc_plan.h>
+#include <quire/errno.h>
 #include <quire/memmap.h>
 
 #define REFUSALS_TOLD 8
@@ -50,6 +51,11 @@ static EFI_STATUS regions_make(struct loader *l, struct planning *p)
 	size_t count;
 	EFI_STATUS status = map_read(l, &p->map);
 
+	if (status == EFI_INCOMPATIBLE_VERSION)
+		return loader_fail(status,
+				   "the firmware's memory map has entries of %llu bytes, too short "
+				   "to be descriptors",
+				   p->map.stride);
 	if (EFI_ERROR(status))
 		return loader_fail(status, "the firmware does not give its memory map");
 	count = p->map.bytes / p->map.stride;
@@ -94,13 +100,18 @@ EFI_STATUS place_descriptors(struct loader *l)
 {
 	struct planning p = {.region_count = 0};
 	EFI_STATUS status = scratch_take(l, &p);
+	int error;
 
 	if (EFI_ERROR(status))
 		return status;
 	status = regions_make(l, &p);
 	if (EFI_ERROR(status))
 		return status;
-	if (desc_plan_make(p.regions, p.region_count, &p.plan) || loader_pretend(l, "plan"))
+	error = desc_plan_make(p.regions, p.region_count, &p.plan);
+	if (error == -ENOENT)
+		return loader_fail(EFI_OUT_OF_RESOURCES,
+				   "the firmware's memory map has no usable page");
+	if (error || loader_pretend(l, "plan"))
 		return loader_fail(EFI_OUT_OF_RESOURCES,
 				   "no usable region holds the descriptor array, %llu pages",
 				   p.plan.pages);

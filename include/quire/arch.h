@@ -107,6 +107,9 @@ void arch_cpu_info(struct arch_cpu_info *out);
 /* This CPU's number in the firmware's tables (x86: its APIC id). */
 uint32_t arch_cpu_id(void);
 
+/* So many bytes of physical address space can this CPU reach; page tables must not name more. */
+uint64_t arch_physical_bytes(void);
+
 /* Symbolised backtrace of the caller (frame == 0) or of a saved frame pointer, through
  * console_printf. */
 void arch_backtrace(uintptr_t frame);

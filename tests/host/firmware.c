@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARENA_BYTES (16u << 20)
+#define ARENA_BYTES (64u << 20)
 #define BLOCK_BYTES ((uint64_t)2 << 20)
 
 struct firmware firmware;
@@ -174,7 +174,8 @@ void firmware_start(struct loader *l, const struct boot_mem_desc *map, size_t co
 	if (!arena)
 		arena = aligned_alloc(BLOCK_BYTES, ARENA_BYTES);
 	arena_used = 3 * PAGE_BYTES; /* so that nothing is 2 MiB aligned by chance */
-	memcpy(firmware.map, map, count * sizeof *map);
+	if (count)
+		memcpy(firmware.map, map, count * sizeof *map);
 	firmware.map_count = count;
 	firmware.stride = 48;
 	firmware.boot.AllocatePages = allocate_pages;

@@ -10,7 +10,7 @@
 #include "../../efi/loader.h"
 #include <setjmp.h>
 
-#define FIRMWARE_MAP_MAX  256
+#define FIRMWARE_MAP_MAX  8192
 #define FIRMWARE_HELD_MAX 32
 
 struct firmware {

@@ -195,6 +195,11 @@ uint32_t arch_cpu_id(void)
 	return cpuid(1, 0).ebx >> 24;
 }
 
+uint64_t arch_physical_bytes(void)
+{
+	return (uint64_t)1 << cpu_features.physical_bits;
+}
+
 void arch_cpu_info(struct arch_cpu_info *out)
 {
 	const struct cpu_features *f = &cpu_features;
