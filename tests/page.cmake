@@ -24,3 +24,6 @@ add_executable(bench_page EXCLUDE_FROM_ALL ${PAGE_BENCH_SOURCES} ${PROJECT_SOURC
 target_compile_options(bench_page PRIVATE -O2 -gdwarf-4 -fno-strict-aliasing ${QUIRE_WARNINGS} -DQUIRE_HOSTED)
 target_include_directories(bench_page PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/tests/host
 	${PROJECT_SOURCE_DIR}/alloc)
+
+# Every reachable state of a small allocator; optimised, for it takes millions of steps.
+quire_host_test(exhaust_page SOURCES tests/model/exhaust_page.c ${PAGE_TEST_SOURCES} FLAGS -O2 LABELS model TIMEOUT 300)
