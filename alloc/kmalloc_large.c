@@ -10,9 +10,10 @@
  *
  * Invariant: live = sum(allocs) - sum(frees) >= 0;
  *            sum(pages) = the lengths of the live ones, 3 pages or more each.
- * Lock: none for blocks: freeing begins by taking the mark away, which of two frees of one
- * object only one can. heap->lock for freeing runs, with the same effect, for failures, and
- * for the counts of CPUs that are closed or not online.
+ * Lock: none for blocks: one compare-and-swap makes the descriptor that of a free page (or, on
+ * the slow way, takes the mark away), which of two frees of one object only one can. heap->lock
+ * for freeing runs, with the same effect, for failures, and for the counts of CPUs that are
+ * closed or not online.
  */
 #include "kmalloc_internal.h"
 
@@ -23,8 +24,20 @@
 /* Only this CPU adds, others look: no read-modify-write to be atomic. */
 static inline void count(uint64_t *at, uint64_t change)
 {
-	if (change)
-		__atomic_store_n(at, *at + change, __ATOMIC_RELAXED);
+	__atomic_store_n(at, __atomic_load_n(at, __ATOMIC_RELAXED) + change, __ATOMIC_RELAXED);
+}
+
+/* With interrupts off; `cpu` is this CPU's and no other's. */
+static inline void count_alloc(struct kheap_cpu *cpu, uint64_t pages)
+{
+	count(&cpu->large.allocs, 1);
+	count(&cpu->large.pages, pages);
+}
+
+static inline void count_free(struct kheap_cpu *cpu, uint64_t pages)
+{
+	count(&cpu->large.frees, 1);
+	count(&cpu->large.pages, 0 - pages);
 }
 
 static void large_count_shared_locked(struct kheap *heap, uint64_t allocs, uint64_t frees,
@@ -36,23 +49,21 @@ static void large_count_shared_locked(struct kheap *heap, uint64_t allocs, uint6
 }
 
 /* Those that are not online, or closed, share nobody's. */
-static cold_fn void large_count_shared(struct kheap_cpu *nobody, uint64_t allocs, uint64_t frees,
-				       uint64_t pages)
+static void large_count_shared(struct kheap *heap, uint64_t allocs, uint64_t frees, uint64_t pages)
 {
-	struct kheap *heap = container_of(nobody, struct kheap, nobody);
 	port_irq_t irq = spin_lock(&heap->lock);
 
 	large_count_shared_locked(heap, allocs, frees, pages);
 	spin_unlock(&heap->lock, irq);
 }
 
-static inline void large_count(struct kheap *heap, uint64_t allocs, uint64_t frees, uint64_t pages)
+static void large_count(struct kheap *heap, uint64_t allocs, uint64_t frees, uint64_t pages)
 {
 	port_irq_t irq = port_irq_save();
 	struct kheap_cpu *cpu = heap->cpu[port_cpu()];
 
-	if (unlikely(cpu == &heap->nobody)) {
-		large_count_shared(cpu, allocs, frees, pages);
+	if (cpu == &heap->nobody) {
+		large_count_shared(heap, allocs, frees, pages);
 	} else {
 		count(&cpu->large.allocs, allocs);
 		count(&cpu->large.frees, frees);
@@ -89,7 +100,7 @@ static pfn_t large_take(struct kheap *heap, uint64_t pages, uintptr_t caller)
 	if (!page_object_is_block(pages))
 		return page_alloc_run_for(heap->pages, pages, PAGE_OBJECT, caller);
 	order = (unsigned)__builtin_ctzll(pages);
-	head = page_alloc_inline(heap->pages, order, PAGE_ANY, caller);
+	head = page_alloc_slow(heap->pages, order, PAGE_ANY, caller);
 	if (!pfn_is_none(head))
 		page_set_object(heap->pages, head, order, caller);
 	return head;
@@ -111,7 +122,8 @@ static slow_fn pfn_t large_take_hard(struct kheap *heap, uint64_t pages, uintptr
 	return head;
 }
 
-void *large_alloc(struct kheap *heap, size_t bytes, unsigned flags, uintptr_t caller)
+static slow_fn void *large_alloc_slow(struct kheap *heap, size_t bytes, unsigned flags,
+				      uintptr_t caller)
 {
 	uint64_t pages = bytes_to_pages(bytes);
 	pfn_t head = PFN_NONE;
@@ -130,6 +142,30 @@ void *large_alloc(struct kheap *heap, size_t bytes, unsigned flags, uintptr_t ca
 	return object;
 }
 
+void *large_alloc(struct kheap *heap, size_t bytes, unsigned flags, uintptr_t caller)
+{
+	uint64_t pages = bytes_to_pages(bytes);
+
+	if (likely(page_object_is_block(pages) && !(flags & KMALLOC_ZERO))) {
+		unsigned order = (unsigned)__builtin_ctzll(pages);
+		port_irq_t irq = port_irq_save();
+		unsigned self = port_cpu();
+		struct kheap_cpu *cpu = heap->cpu[self];
+		struct page_allocator *pa = heap->pages;
+		pfn_t head;
+
+		if (likely(cpu != &heap->nobody &&
+			   page_cache_pop(pa, pa->cpu[self], order,
+					  DESC_OBJECT(order) | DESC_CALLER(caller), &head))) {
+			count_alloc(cpu, pages);
+			port_irq_restore(irq);
+			return port_phys_to_virt(pfn_to_paddr(head));
+		}
+		port_irq_restore(irq);
+	}
+	return large_alloc_slow(heap, bytes, flags, caller);
+}
+
 /* ---- and back ---- */
 
 uint64_t large_pages_locked(const struct kheap *heap, const void *object)
@@ -145,8 +181,8 @@ uint64_t large_pages_locked(const struct kheap *heap, const void *object)
 }
 
 /* False, and nothing has changed, when no object of 2^k pages starts there. */
-must_check static inline __attribute__((always_inline)) bool
-large_free_block(struct kheap *heap, void *object, uintptr_t caller, bool locked)
+must_check static bool large_free_block(struct kheap *heap, void *object, uintptr_t caller,
+					bool locked)
 {
 	paddr_t address = port_virt_to_phys(object);
 	pfn_t head = paddr_to_pfn(address);
@@ -160,14 +196,49 @@ large_free_block(struct kheap *heap, void *object, uintptr_t caller, bool locked
 		large_count_shared_locked(heap, 0, 1, 0 - ((uint64_t)1 << order));
 	else
 		large_count(heap, 0, 1, 0 - ((uint64_t)1 << order));
-	page_free_inline(heap->pages, head, order, caller);
+	page_free_slow(heap->pages, head, order, caller);
+	return true;
+}
+
+static slow_fn void large_free_slow(struct kheap *heap, void *object, uintptr_t caller)
+{
+	if (unlikely(!large_free_block(heap, object, caller, false)))
+		kheap_free_slower(heap, object, caller);
+}
+
+/* Into this CPU's page cache; false, and nothing has changed, when it is not that easy. */
+must_check static inline bool large_free_fast(struct kheap *heap, pfn_t head, uintptr_t caller)
+{
+	unsigned self = port_cpu(), order;
+	struct kheap_cpu *cpu = heap->cpu[self];
+	struct page_allocator *pa = heap->pages;
+	uint32_t seen = (uint32_t)__atomic_load_n(&pa->descs[head.n].word, __ATOMIC_RELAXED);
+
+	if (unlikely(cpu == &heap->nobody || (seen & 15) != (PAGE_RUN | PAGE_OBJECT)))
+		return false;
+	order = (unsigned)__builtin_ctz(seen >> DESC_PAGES_SHIFT);
+	if (unlikely(order >= PAGE_CACHE_ORDERS ||
+		     !page_cache_push(pa, pa->cpu[self], head, order, DESC_OBJECT(order), true,
+				      caller)))
+		return false;
+	count_free(cpu, (uint64_t)1 << order);
 	return true;
 }
 
 void large_free(struct kheap *heap, void *object, uintptr_t caller)
 {
-	if (unlikely(!large_free_block(heap, object, caller, false)))
-		kheap_free_slower(heap, object, caller);
+	paddr_t address = port_virt_to_phys(object);
+	pfn_t head = paddr_to_pfn(address);
+
+	if (likely(!(address.a & PAGE_MASK) && head.n < heap->pages->pfn_limit)) {
+		port_irq_t irq = port_irq_save();
+		bool done = large_free_fast(heap, head, caller);
+
+		port_irq_restore(irq);
+		if (likely(done))
+			return;
+	}
+	large_free_slow(heap, object, caller);
 }
 
 bool large_free_locked(struct kheap *heap, void *object, uintptr_t caller)
@@ -178,7 +249,7 @@ bool large_free_locked(struct kheap *heap, void *object, uintptr_t caller)
 		return false;
 	if (page_object_is_block(pages)) /* it was not one a moment ago */
 		return large_free_block(heap, object, caller, true);
-	page_free_run_for(heap->pages, paddr_to_pfn(port_virt_to_phys(object)), caller);
+	page_free_object_run(heap->pages, paddr_to_pfn(port_virt_to_phys(object)), caller);
 	large_count_shared_locked(heap, 0, 1, 0 - pages);
 	return true;
 }

@@ -89,7 +89,7 @@ static const char *word_name(uint64_t word)
 	case PAGE_HEAD:
 		return desc_order(word) <= PAGE_ORDER_MAX ? orders[desc_order(word)] : NULL;
 	case PAGE_RUN:
-		return (word & 15) == (PAGE_RUN | PAGE_OBJECT) ? "object of kmalloc" : "run";
+		return (word & 15) == (PAGE_RUN | PAGE_OBJECT) ? "kmalloc object" : "run";
 	case PAGE_SLAB:
 		return "slab";
 	default:
@@ -99,7 +99,7 @@ static const char *word_name(uint64_t word)
 
 static const char *wrong_with_head(uint64_t word, uint64_t expected)
 {
-	if (expected == PAGE_RUN)
+	if ((expected & 7) == PAGE_RUN)
 		return "block of pages freed as a run";
 	if (desc_order(word) != desc_order(expected) || (expected & 7) != PAGE_HEAD)
 		return "page free with the wrong order";
@@ -140,7 +140,9 @@ void page_diagnose(struct page_allocator *pa, uint64_t frame, uint64_t expected,
 		out->what = wrong_with_head(word, expected);
 		break;
 	case PAGE_RUN:
-		out->what = "run of pages freed as a block";
+		out->what = (word & 15) == (PAGE_RUN | PAGE_OBJECT) ? "object freed as pages"
+			    : (expected & 7) == PAGE_RUN ? "run of pages freed as an object"
+							 : "run of pages freed as a block";
 		break;
 	case PAGE_SLAB:
 		out->what = "free of a page of a slab";

@@ -49,7 +49,8 @@ pfn_t page_alloc_run(struct page_allocator *pa, uint64_t pages, unsigned flags)
 	return page_alloc_run_for(pa, pages, flags, caller_address());
 }
 
-void page_free_run_for(struct page_allocator *pa, pfn_t head, uintptr_t caller)
+/* `kind`: PAGE_RUN, with PAGE_OBJECT for kmalloc's; neither frees the other's. */
+static void free_run(struct page_allocator *pa, pfn_t head, uint64_t kind, uintptr_t caller)
 {
 	struct misuse misuse;
 	port_irq_t irq = spin_lock(&pa->lock);
@@ -57,7 +58,7 @@ void page_free_run_for(struct page_allocator *pa, pfn_t head, uintptr_t caller)
 	if (likely(head.n < pa->pfn_limit)) {
 		uint64_t *word = &pa->descs[head.n].word;
 
-		if (likely((*word & 7) == PAGE_RUN)) {
+		if (likely((*word & 15) == kind)) {
 			uint64_t pages = desc_run_pages(*word);
 
 			*word = PAGE_NONE | DESC_CALLER(caller);
@@ -67,9 +68,19 @@ void page_free_run_for(struct page_allocator *pa, pfn_t head, uintptr_t caller)
 			return;
 		}
 	}
-	page_diagnose(pa, head.n, PAGE_RUN, caller, &misuse);
+	page_diagnose(pa, head.n, kind, caller, &misuse);
 	spin_unlock(&pa->lock, irq);
 	port_misuse(&misuse);
+}
+
+void page_free_run_for(struct page_allocator *pa, pfn_t head, uintptr_t caller)
+{
+	free_run(pa, head, PAGE_RUN, caller);
+}
+
+void page_free_object_run(struct page_allocator *pa, pfn_t head, uintptr_t caller)
+{
+	free_run(pa, head, PAGE_RUN | PAGE_OBJECT, caller);
 }
 
 void page_free_run(struct page_allocator *pa, pfn_t head)

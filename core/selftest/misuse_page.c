@@ -172,6 +172,42 @@ MISUSE(page_run_as_block, "page-run-as-block", "a run freed as a block")
 	return NULL;
 }
 
+misuse_fn void *object_owner(size_t bytes)
+{
+	return kmalloc(bytes);
+}
+
+/* Allocated by kmalloc(), freed by page_free() or page_free_run(). */
+static const char *object_as_pages(size_t bytes, unsigned order, bool run)
+{
+	void *object = object_owner(bytes);
+	pfn_t head = paddr_to_pfn(port_virt_to_phys(object));
+
+	expect(object, "out of memory");
+	misuse_elsewhere();
+	if (run)
+		page_run_culprit(head);
+	else
+		page_culprit(head, order);
+	kfree(object);
+	return NULL;
+}
+
+MISUSE(page_object, "page-object", "64 KiB from kmalloc freed as a block of pages")
+{
+	return object_as_pages(65536, 4, false);
+}
+
+MISUSE(page_object_as_run, "page-object-as-run", "the same, freed as a run")
+{
+	return object_as_pages(65536, 4, true);
+}
+
+MISUSE(page_object_run_as_run, "page-object-run-as-run", "80 KiB from kmalloc freed as a run")
+{
+	return object_as_pages(81920, 4, true);
+}
+
 MISUSE(page_shared, "page-shared", "free of a block that has a second owner")
 {
 	pfn_t head = page_owner(ORDER);

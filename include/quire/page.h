@@ -266,6 +266,8 @@ void page_free_for(struct page_allocator *pa, pfn_t head, unsigned order, uintpt
 must_check pfn_t page_alloc_run_for(struct page_allocator *pa, uint64_t pages, unsigned flags,
 				    uintptr_t caller);
 void page_free_run_for(struct page_allocator *pa, pfn_t head, uintptr_t caller);
+/* A run allocated with PAGE_OBJECT, which the others refuse. */
+void page_free_object_run(struct page_allocator *pa, pfn_t head, uintptr_t caller);
 
 /*
  * Mark the pages of a HEAD block of 2^order pages as a slab owned by `slab`

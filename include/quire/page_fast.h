@@ -78,27 +78,70 @@ static inline bool page_is_cached(unsigned order, unsigned flags)
 /* The block, zeroed. */
 pfn_t page_cleared(pfn_t frame, unsigned order);
 
+/*
+ * The two steps, with interrupts off on the cache's CPU. True, and done; false, and nothing has
+ * changed, when it is not that easy.
+ */
+
+/* The top of a stack goes out, and its descriptor is `desc` from then on. */
+must_check static inline bool page_cache_pop(const struct page_allocator *pa, struct page_cpu *pc,
+					     unsigned order, uint64_t desc, pfn_t *out)
+{
+	struct page_stack *s = &pc->stack[order];
+	uint64_t count, *word;
+	pfn_t frame;
+
+	if (unlikely(__builtin_sub_overflow(s->count, 1, &count)))
+		return false;
+	frame = pc->frames[page_cache_first(order) + count];
+	word = &pa->descs[frame.n].word;
+	if (unlikely((uint32_t)*word != PAGE_NONE))
+		return false;
+	*word = desc;
+	s->count = count;
+	s->allocs++;
+	*out = frame;
+	return true;
+}
+
+/*
+ * A block comes in whose descriptor should be `expected` in its low half; NONE afterwards. Of
+ * two CPUs at once, `once` lets only one through; without it both may (alloc/page_cpu.c).
+ */
+must_check static inline bool page_cache_push(const struct page_allocator *pa, struct page_cpu *pc,
+					      pfn_t head, unsigned order, uint64_t expected,
+					      bool once, uintptr_t caller)
+{
+	struct page_stack *s = &pc->stack[order];
+	uint64_t count = s->count, *word, seen;
+
+	if (unlikely(head.n - pc->from >= pc->span))
+		return false;
+	word = &pa->descs[head.n].word;
+	seen = once ? __atomic_load_n(word, __ATOMIC_RELAXED) : (uint32_t)*word;
+	if (unlikely((uint32_t)seen != expected || count >= pa->cache_limit[order]))
+		return false;
+	if (!once)
+		*word = PAGE_NONE | DESC_CALLER(caller);
+	else if (!__atomic_compare_exchange_n(word, &seen, PAGE_NONE | DESC_CALLER(caller), false,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return false;
+	pc->frames[page_cache_first(order) + count] = head;
+	s->count = count + 1;
+	return true;
+}
+
 must_check static inline pfn_t page_alloc_inline(struct page_allocator *pa, unsigned order,
 						 unsigned flags, uintptr_t caller)
 {
 	if (likely(page_is_cached(order, flags))) {
 		port_irq_t irq = port_irq_save();
-		struct page_cpu *pc = pa->cpu[port_cpu()];
-		struct page_stack *s = &pc->stack[order];
-		uint64_t count;
+		pfn_t frame;
 
-		if (likely(!__builtin_sub_overflow(s->count, 1, &count))) {
-			pfn_t frame = pc->frames[page_cache_first(order) + count];
-			uint64_t *word = &pa->descs[frame.n].word;
-
-			if (likely((uint32_t)*word == PAGE_NONE)) {
-				*word = DESC_HEAD_1(order) | DESC_CALLER(caller);
-				s->count = count;
-				s->allocs++;
-				port_irq_restore(irq);
-				return unlikely(flags & PAGE_ZEROED) ? page_cleared(frame, order)
-								     : frame;
-			}
+		if (likely(page_cache_pop(pa, pa->cpu[port_cpu()], order,
+					  DESC_HEAD_1(order) | DESC_CALLER(caller), &frame))) {
+			port_irq_restore(irq);
+			return unlikely(flags & PAGE_ZEROED) ? page_cleared(frame, order) : frame;
 		}
 		port_irq_restore(irq);
 	}
@@ -110,21 +153,11 @@ static inline void page_free_inline(struct page_allocator *pa, pfn_t head, unsig
 {
 	if (likely(order < PAGE_CACHE_ORDERS)) {
 		port_irq_t irq = port_irq_save();
-		struct page_cpu *pc = pa->cpu[port_cpu()];
-		struct page_stack *s = &pc->stack[order];
-		uint64_t count = s->count;
 
-		if (likely(head.n - pc->from < pc->span)) {
-			uint64_t *word = &pa->descs[head.n].word;
-
-			if (likely((uint32_t)*word == DESC_HEAD_1(order) &&
-				   count < pa->cache_limit[order])) {
-				*word = PAGE_NONE | DESC_CALLER(caller);
-				pc->frames[page_cache_first(order) + count] = head;
-				s->count = count + 1;
-				port_irq_restore(irq);
-				return;
-			}
+		if (likely(page_cache_push(pa, pa->cpu[port_cpu()], head, order, DESC_HEAD_1(order),
+					   false, caller))) {
+			port_irq_restore(irq);
+			return;
 		}
 		port_irq_restore(irq);
 	}
@@ -136,11 +169,16 @@ static inline void page_free_inline(struct page_allocator *pa, pfn_t head, unsig
  * into them. In between their descriptor is that of a run with kmalloc's mark, so nobody
  * but kmalloc can free them.
  *
- *                     page_set_object()
- *   HEAD, 1 reference ────────────────► RUN, kmalloc's     by the owner, without the lock
- *                     ◄────────────────
- *                    page_clear_object()
+ *               page_cache_pop()                        page_cache_push()
+ *   NONE, cached ──────────────────► RUN, kmalloc's ──────────────────────► NONE, cached
+ *
+ *   HEAD, 1 reference ─────────────►                ──────────────────────► HEAD, 1 reference
+ *                page_set_object()                    page_clear_object()
+ *
+ * The lower way is that of the slow functions; the owner takes either without the lock.
  */
+#define DESC_OBJECT(order) (DESC_RUN((uint64_t)1 << (order)) | PAGE_OBJECT)
+
 static inline uint64_t desc_run_pages(uint64_t word)
 {
 	return word >> DESC_PAGES_SHIFT & DESC_PAGES_MASK;
@@ -155,8 +193,7 @@ static inline bool page_object_is_block(uint64_t pages)
 static inline void page_set_object(struct page_allocator *pa, pfn_t head, unsigned order,
 				   uintptr_t caller)
 {
-	__atomic_store_n(&pa->descs[head.n].word,
-			 DESC_RUN((uint64_t)1 << order) | PAGE_OBJECT | DESC_CALLER(caller),
+	__atomic_store_n(&pa->descs[head.n].word, DESC_OBJECT(order) | DESC_CALLER(caller),
 			 __ATOMIC_RELAXED);
 }
 

@@ -279,7 +279,7 @@ static void test_large_block_freed_as_pages(void **state)
 	(void)state;
 	page_free(&pages, pfn(physical(object) >> PAGE_SHIFT), 4);
 	assert_int_equal(host_misuses, 1);
-	assert_string_equal(host_last_misuse.what, "run of pages freed as a block");
+	assert_string_equal(host_last_misuse.what, "object freed as pages");
 	host_misuse_reset();
 	assert_int_equal(kmalloc_size(object), 16 * PAGE_BYTES);
 	kfree(object);

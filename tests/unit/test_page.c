@@ -223,7 +223,7 @@ static void test_run_marked_as_object(void **state)
 	assert_false(page_is_object(page_desc(&pa, run)));
 	assert_true(page_is_object(page_desc(&pa, object)));
 	assert_int_equal(page_run_pages(&pa, object), 5);
-	page_free_run(&pa, object);
+	page_free_object_run(&pa, object, 0);
 	assert_false(page_is_object(page_desc(&pa, object)));
 	page_free_run(&pa, run);
 	page_verify();

@@ -80,6 +80,7 @@ static void test_wrong_order(void **state)
 	for (size_t i = 0; i < array_len(wrong); i++) {
 		page_free(&pa, f, wrong[i]);
 		assert_int_equal(host_last_misuse.bytes, 16 * PAGE_BYTES);
+		assert_string_equal(host_last_misuse.cache, "order 4");
 		assert_int_equal(host_last_misuse.allocated_by, full_caller(CALLER));
 		assert_refused("page free with the wrong order");
 	}
@@ -99,6 +100,31 @@ static void test_block_and_run_mixed_up(void **state)
 	page_free_bulk(&pa, &run, 1);
 	assert_refused("run of pages freed as a block");
 	page_free(&pa, block, 2);
+	page_free_run(&pa, run);
+	assert_int_equal(host_misuses, 0);
+}
+
+/* What kmalloc made, only kmalloc frees, and no other run. */
+static void test_objects_and_runs_mixed_up(void **state)
+{
+	pfn_t run = page_alloc_run(&pa, 5, PAGE_ANY);
+	pfn_t object = page_alloc_run_for(&pa, 5, PAGE_OBJECT, CALLER);
+
+	(void)state;
+	page_free_run(&pa, object);
+	assert_string_equal(host_last_misuse.cache, "kmalloc object");
+	assert_string_equal(host_last_misuse.freed_to, "run");
+	assert_int_equal(host_last_misuse.allocated_by, full_caller(CALLER));
+	assert_refused("object freed as pages");
+	page_free(&pa, object, 2);
+	assert_string_equal(host_last_misuse.freed_to, "order 2");
+	assert_refused("object freed as pages");
+	page_free_object_run(&pa, run, CALLER);
+	assert_string_equal(host_last_misuse.cache, "run");
+	assert_refused("run of pages freed as an object");
+	page_free_object_run(&pa, object, CALLER);
+	page_free_object_run(&pa, object, CALLER);
+	assert_refused("double free");
 	page_free_run(&pa, run);
 	assert_int_equal(host_misuses, 0);
 }
@@ -231,6 +257,7 @@ int main(void)
 		cmocka_unit_test_setup(test_interior_page, setup),
 		cmocka_unit_test_setup(test_wrong_order, setup),
 		cmocka_unit_test_setup(test_block_and_run_mixed_up, setup),
+		cmocka_unit_test_setup(test_objects_and_runs_mixed_up, setup),
 		cmocka_unit_test_setup(test_shared_page, setup),
 		cmocka_unit_test_setup(test_slab_page, setup),
 		cmocka_unit_test_setup(test_not_ram_and_reserved, setup),
