@@ -15,6 +15,7 @@
  * are their CPU's while interrupts are off. Objects are cleared and copied outside both.
  */
 #include "kmalloc_fast.h"
+#include "kmalloc_guard.h"
 
 static const char *const class_names[KMALLOC_CLASSES] = {
 	"kmalloc-8",    "kmalloc-16",   "kmalloc-32",   "kmalloc-48",   "kmalloc-64",
@@ -65,23 +66,30 @@ void kheap_init(struct kheap *heap, struct page_allocator *pages)
 
 void *cache_alloc_slow(struct kmem_cache *cache, size_t bytes, uintptr_t caller)
 {
-	(void)bytes;
-	port_irq_t irq = spin_lock(&cache->heap->lock);
-	void *object = cache_take_locked(cache, caller);
+	port_irq_t irq;
+	void *object;
 
+	if (unlikely(guard_is_due(cache->heap))) {
+		object = guard_alloc(cache, bytes, caller);
+		if (object)
+			return object;
+	}
+	irq = spin_lock(&cache->heap->lock);
+	object = cache_take_locked(cache, caller);
 	if (object)
 		magazine_fill_locked(cache);
 	spin_unlock(&cache->heap->lock, irq);
 	return object;
 }
 
-/* `object` of the cache, or NULL for one yet to be found. */
-static slow_fn void *cache_alloc_zeroed(struct kmem_cache *cache, void *object, uintptr_t caller)
+/* What the fast path has not: the usable bytes may be fewer than the cache's. */
+static slow_fn void *cache_alloc_slower(struct kmem_cache *cache, size_t bytes, unsigned flags,
+					uintptr_t caller)
 {
-	if (!object)
-		object = cache_alloc_slow(cache, cache->wanted_bytes, caller);
-	if (object)
-		__builtin_memset(object, 0, cache->object_bytes);
+	void *object = cache_alloc_slow(cache, bytes, caller);
+
+	if (flags & KMALLOC_ZERO && object)
+		__builtin_memset(object, 0, kheap_size(cache->heap, object));
 	return object;
 }
 
@@ -95,8 +103,8 @@ void *kheap_alloc(struct kheap *heap, size_t bytes, unsigned flags, uintptr_t ca
 	class = kheap_class(heap, bytes);
 	object = magazine_pop(heap, class);
 	if (unlikely(!object))
-		object = cache_alloc_slow(&heap->classes[class], bytes, caller);
-	if (flags & KMALLOC_ZERO && likely(object))
+		return cache_alloc_slower(&heap->classes[class], bytes, flags, caller);
+	if (flags & KMALLOC_ZERO)
 		__builtin_memset(object, 0, heap->classes[class].object_bytes);
 	return object;
 }
@@ -121,19 +129,26 @@ void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags)
 {
 	void *object = magazine_pop(cache->heap, cache->magazine);
 
+	if (unlikely(!object))
+		return cache_alloc_slower(cache, cache->wanted_bytes, flags, caller_address());
 	if (unlikely(flags & KMALLOC_ZERO))
-		return cache_alloc_zeroed(cache, object, caller_address());
-	return likely(object) ? object
-			      : cache_alloc_slow(cache, cache->wanted_bytes, caller_address());
+		__builtin_memset(object, 0, cache->object_bytes);
+	return object;
 }
 
 /* ---- free ---- */
 
 void kheap_free_slower(struct kheap *heap, void *object, uintptr_t caller)
 {
-	port_irq_t irq = spin_lock(&heap->lock);
+	port_irq_t irq;
 	struct slab *s;
 
+	if (unlikely(guard_owns(heap, object))) {
+		guard_free(heap, object, NULL, caller);
+		return;
+	}
+	irq = spin_lock(&heap->lock);
+	guard_postpone_locked(heap);
 	s = slab_of(heap, object);
 	if (slab_is_ours(heap, s)) {
 		unsigned slot = slab_live_slot(s, (uintptr_t)object);
@@ -172,6 +187,10 @@ static slow_fn void kmem_cache_free_slow(struct kmem_cache *cache, void *object,
 
 	if (!object)
 		return;
+	if (unlikely(guard_owns(heap, object))) {
+		guard_free(heap, object, cache, caller);
+		return;
+	}
 	irq = spin_lock(&heap->lock);
 	s = slab_of(heap, object);
 	if (unlikely(!s || s->cache != cache)) {
@@ -197,6 +216,8 @@ static size_t size_locked(const struct kheap *heap, const void *object)
 {
 	const struct slab *s = slab_of(heap, object);
 
+	if (unlikely(guard_owns(heap, object)))
+		return guard_size_locked(heap, object);
 	if (slab_is_ours(heap, s)) {
 		bool live = slab_live_slot(s, (uintptr_t)object) != SLAB_NO_SLOT;
 

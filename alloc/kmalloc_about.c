@@ -5,7 +5,7 @@
  *
  * Lock: heap->lock; page_about() takes the page allocator's inside it.
  */
-#include "kmalloc_internal.h"
+#include "kmalloc_guard.h"
 
 static void locate_in_slab(const struct slab *s, uint64_t address, struct kheap_about *out)
 {
@@ -51,6 +51,10 @@ void kheap_locate_locked(struct kheap *heap, const void *address, struct kheap_a
 	struct page_about page;
 
 	*out = (struct kheap_about){.where = KHEAP_NOWHERE};
+	if (guard_owns(heap, address)) {
+		guard_locate_locked(heap, address, out);
+		return;
+	}
 	if (frame.n >= heap->pages->pfn_limit)
 		return;
 	if (s) {

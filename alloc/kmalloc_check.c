@@ -5,6 +5,7 @@
  *
  *   for every slab   free = FREE slots,  desc(page) = (SLAB, header) for each of its pages
  *   for every cache  allocs - frees = LIVE slots (but for header slabs' own headers)
+ *                                     and live guarded objects
  *                    objects in its magazines = CACHED slots, each of them one
  *   for the heap     live headers = slabs of all caches but those of headers
  *                    live magazines = magazines of CPUs
@@ -14,7 +15,7 @@
  *
  * Lock: heap->lock for the whole walk, with the magazines of all CPUs closed (kmalloc_watch.c).
  */
-#include "kmalloc_internal.h"
+#include "kmalloc_guard.h"
 
 struct sums {
 	uint64_t slabs, live, cached;                      /* of the cache being walked */
@@ -187,7 +188,7 @@ static const char *check_cache(struct kmem_cache *cache, struct sums *sums)
 	const char *wrong;
 
 	sums->slabs = 0;
-	sums->live = 0;
+	sums->live = guard_live_locked(cache);
 	sums->cached = 0;
 	wrong = check_current(cache, sums);
 	if (!wrong)
@@ -251,6 +252,8 @@ static const char *check_locked(struct kheap *heap)
 		return "kmalloc: pages held are not those of the slabs";
 	if (sums.empty_pages != heap->empty_pages)
 		return "kmalloc: empty pages are not those of empty slabs";
+	if (guard_check_locked(heap))
+		return guard_check_locked(heap);
 	return check_large(large_counts(heap));
 }
 

@@ -8,7 +8,7 @@
  *
  * Lock: heap->lock is held on entry and dropped before the report.
  */
-#include "kmalloc_internal.h"
+#include "kmalloc_guard.h"
 
 /* The address lies in a slab of this heap. */
 static const char *wrong_in_slab(const struct kheap_about *about, uint64_t address,
@@ -51,6 +51,8 @@ static const char *diagnose_locked(struct kheap *heap, const void *object, struc
 	struct kheap_about about;
 
 	kheap_locate_locked(heap, object, &about);
+	if (about.guarded)
+		return guard_diagnose(&about, m);
 	if (about.where == KHEAP_NOWHERE)
 		return wrong_elsewhere(heap, (uintptr_t)object, m);
 	m->object = about.object;
@@ -78,6 +80,8 @@ void kheap_refuse(struct kheap *heap, const void *object, const struct kmem_cach
 	if (freed_to && freed_to->name != m.cache)
 		m.freed_to = freed_to->name;
 	heap->misuses++;
+	if (guard_owns(heap, object))
+		guard_remember(heap->guard, &m);
 	spin_unlock(&heap->lock, irq);
 	port_misuse(&m);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kmalloc's numbers. Pages held = slab_pages + header_pages + large_pages: what
+ * kmalloc's numbers. Pages held = slab_pages + header_pages + large_pages + guard_pages: what
  * the page allocator counts as used on this heap's behalf.
  *
  * Lock: heap->lock, so that each snapshot is consistent.
  */
-#include "kmalloc_internal.h"
+#include "kmalloc_guard.h"
 
 static void cache_stats_locked(const struct kmem_cache *cache, struct kmem_cache_stats *out)
 {
@@ -57,6 +57,7 @@ void kheap_stats(struct kheap *heap, struct kheap_stats *out)
 	*out = (struct kheap_stats){
 		.header_pages = heap->track_pages_held + heap->cpu_pages,
 		.large_pages = large.pages,
+		.guard_pages = heap->guard ? heap->guard->pages : 0,
 		.empty_pages = heap->empty_pages,
 		.large_live = large.allocs - large.frees,
 		.large_allocs = large.allocs,

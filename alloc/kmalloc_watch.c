@@ -3,7 +3,7 @@
  * Closing the magazines of all CPUs, for a while (kheap_check()) or while anything
  * watches, and opening them again. See quire/alloc_watch.h for the picture.
  *
- *   cpu[n] = online[n]  <=>  watch = 0 and closers = 0
+ *   cpu[n] = online[n]  <=>  watch = 0 and closers = 0 and CPU n owes no sample (kmalloc_guard.c)
  *   watch != 0 and closers = 0  =>  every magazine is empty
  *
  * A CPU that read its entry just before it changed may still be at work in a magazine, with
@@ -15,7 +15,7 @@
 
 void kheap_cpu_publish(struct kheap *heap, unsigned cpu)
 {
-	bool open = !heap->watch && !heap->closers;
+	bool open = !heap->watch && !heap->closers && !heap->guard_due[cpu];
 
 	__atomic_store_n(&heap->cpu[cpu], open ? heap->online[cpu] : &heap->nobody,
 			 __ATOMIC_RELEASE);

@@ -117,6 +117,7 @@ void kernel_main(const struct boot_info *bi)
 	memory_init(bi); /* regions, page tables, page allocator, kmalloc */
 	serve_first_page();
 	memory_reclaim();
+	guard_init();
 	say_memory();
 
 	arch_framebuffer_init(&bi->framebuffer);

@@ -40,11 +40,39 @@ static void report_page(const struct misuse *m)
 		log_error("  %-12s %s", "freed as", m->freed_to);
 }
 
+/* The frame of an object; that of a guarded one must be told, its address says nothing. */
+static uint64_t frame_of(const struct misuse *m)
+{
+	if (m->pfn.n)
+		return m->pfn.n;
+	return paddr_to_pfn(port_virt_to_phys((void *)(uintptr_t)m->object)).n;
+}
+
+/* Where the address lies, seen from the object. */
+static void report_place(const struct misuse *m)
+{
+	uint64_t end = m->object + m->bytes;
+
+	if (m->address == m->object)
+		return;
+	if (m->address < m->object)
+		log_error("  %-12s %llu bytes before its start", "place",
+			  (ull)(m->object - m->address));
+	else if (m->address >= end)
+		log_error("  %-12s %llu bytes behind its end", "place",
+			  (ull)(m->address - end + 1));
+	else
+		log_error("  %-12s byte %llu of it", "place", (ull)(m->address - m->object));
+}
+
 static void report_object(const struct misuse *m)
 {
-	if (m->object)
-		log_error("  %-12s 0x%llx, %llu bytes%s%s", "object", (ull)m->object, (ull)m->bytes,
-			  m->cache ? ", class " : "", m->cache ? m->cache : "");
+	if (m->object) {
+		log_error("  %-12s 0x%llx, %llu bytes%s%s, pfn 0x%llx", "object", (ull)m->object,
+			  (ull)m->bytes, m->cache ? ", class " : "", m->cache ? m->cache : "",
+			  (ull)frame_of(m));
+		report_place(m);
+	}
 	if (m->freed_to)
 		log_error("  %-12s %s", "given to", m->freed_to);
 }
@@ -55,12 +83,13 @@ void port_misuse(const struct misuse *m)
 	unsigned cpu = port_cpu();
 
 	port_irq_restore(irq);
-	log_error("%s: %s: 0x%llx (refused)", m->allocator, m->what, (ull)m->address);
+	log_error("%s: %s: 0x%llx%s", m->allocator, m->what, (ull)m->address,
+		  m->when == MISUSE_REFUSED ? " (refused)" : "");
 	if (!strcmp(m->allocator, "page"))
 		report_page(m);
 	else
 		report_object(m);
-	report_site("caller", m->caller);
+	report_site(m->when == MISUSE_FOUND ? "found by" : "caller", m->caller);
 	log_error("  %-12s %u", "on CPU", cpu);
 	report_site("allocated by", m->allocated_by);
 	report_site("freed by", m->freed_by);

@@ -159,8 +159,10 @@ static void mem_json(const struct memory_stats *m, const struct kheap_stats *hea
 	json_uint(&j, "slab_pages", heap->slab_pages);
 	json_uint(&j, "slab_header_pages", heap->header_pages);
 	json_uint(&j, "large_pages", heap->large_pages);
+	json_uint(&j, "guard_pages", heap->guard_pages);
 	json_uint(&j, "other_pages",
-		  m->used_pages - heap->slab_pages - heap->header_pages - heap->large_pages);
+		  m->used_pages - heap->slab_pages - heap->header_pages - heap->large_pages -
+			  heap->guard_pages);
 	json_object_end(&j);
 	json_object(&j, "kernel");
 	json_uint(&j, "image_pages", m->kernel_image_pages);
@@ -180,15 +182,16 @@ static void mem_json(const struct memory_stats *m, const struct kheap_stats *hea
 
 static void mem_print_parts(const struct memory_stats *m, const struct kheap_stats *heap)
 {
-	char a[12], b[12], c[12], d[12];
+	char a[12], b[12], c[12], d[12], e[12];
 
 	shell_printf("\nused      kmalloc slabs %s, slab headers %s, large objects %s,\n"
-		     "          stacks and page tables %s\n",
+		     "          guarded objects %s, stacks and page tables %s\n",
 		     format_bytes(a, heap->slab_pages * PAGE_BYTES),
 		     format_bytes(b, heap->header_pages * PAGE_BYTES),
 		     format_bytes(c, heap->large_pages * PAGE_BYTES),
+		     format_bytes(e, heap->guard_pages * PAGE_BYTES),
 		     format_bytes(d, (m->used_pages - heap->slab_pages - heap->header_pages -
-				      heap->large_pages) *
+				      heap->large_pages - heap->guard_pages) *
 					     PAGE_BYTES));
 	shell_printf("kernel    image %s, symbols %s, hand-over data %s\n",
 		     format_bytes(a, m->kernel_image_pages * PAGE_BYTES),

@@ -26,6 +26,8 @@ enum alloc_watch {
 	WATCH_TRACE = 2, /* every call goes into a ring of events */
 	WATCH_FAIL = 4,  /* some calls fail, although there is memory */
 	WATCH_DEBUG = 8, /* kmalloc: redzones and poison; pages: a pattern in every free one */
+	WATCH_GUARD =
+		16, /* kmalloc: every object is guarded, while there is room (kheap_guard.h) */
 };
 
 #endif

@@ -30,6 +30,7 @@ void arch_paging_init(const struct boot_info *bi, const struct region *ram, size
 void arch_framebuffer_init(const struct boot_framebuffer *fb);
 /* The TSC's rate. Panics where nothing tells it. */
 void arch_time_init(void);
+#define TICK_HZ 250u /* of the timer, on every CPU that is not long idle */
 /* PICs masked, APIC, I/O APICs, timer tick (calls sched_tick()). After sched_init(). */
 void arch_interrupts_init(void);
 /* Serial interrupts, PS/2 keyboard. */

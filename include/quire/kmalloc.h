@@ -88,9 +88,11 @@ struct kheap {
 	struct kheap_cpu *cpu[PORT_CPUS_MAX];
 	struct kheap_cpu *online[PORT_CPUS_MAX]; /* its own; `nobody` where none is online */
 	struct spinlock lock;
-	uint32_t watch;     /* enum alloc_watch; changes under the lock */
-	uint32_t closers;   /* others who want the magazines closed meanwhile */
-	struct list caches; /* every cache: classes, the internal ones, typed ones */
+	uint32_t watch;                /* enum alloc_watch; changes under the lock */
+	struct guard *guard;           /* quire/kheap_guard.h; NULL: none */
+	bool guard_due[PORT_CPUS_MAX]; /* the CPU's next object is to be guarded; its own */
+	uint32_t closers;              /* others who want the magazines closed meanwhile */
+	struct list caches;            /* every cache: classes, the internal ones, typed ones */
 	uint8_t class_of[KMALLOC_SMALL_MAX / 8 +
 			 1]; /* index into classes, for bytes / 8 rounded up */
 	struct kmem_cache classes[KMALLOC_CLASSES];
@@ -171,16 +173,18 @@ enum kheap_where {
 	KHEAP_NOWHERE,     /* not this heap's */
 	KHEAP_OBJECT,      /* in a live object */
 	KHEAP_FREE_OBJECT, /* in a free slot of a slab */
-	KHEAP_SLACK,       /* in a slab, behind its last object */
+	KHEAP_SLACK,       /* in a slab, behind its last object; beside a guarded object */
 	KHEAP_LARGE,       /* in a run of pages */
 };
 struct kheap_about {
 	enum kheap_where where;
+	bool guarded;      /* in the pages for guarded objects (quire/kheap_guard.h) */
 	const char *cache; /* name; NULL for large */
 	uint64_t object;   /* start address */
 	uint64_t object_bytes;
 	uint64_t slab; /* start address of the slab or run */
 	uint64_t slab_pages;
+	pfn_t frame;          /* of a guarded object: its address does not tell */
 	uint32_t slot, slots; /* index of the object, objects in the slab */
 	uint32_t slab_live;   /* live objects in that slab */
 	uintptr_t allocated_by, freed_by;
@@ -200,6 +204,7 @@ bool kheap_cache_stats(struct kheap *heap, size_t i, struct kmem_cache_stats *ou
 struct kheap_stats {
 	uint64_t slab_pages, header_pages,
 		large_pages;                   /* what kmalloc holds of the page allocator */
+	uint64_t guard_pages;                  /* the same for guarded objects, for good */
 	uint64_t empty_pages;                  /* of the slab pages, those without a live object */
 	uint64_t cached_objects, cached_bytes; /* in the CPUs' magazines */
 	uint64_t live_objects, live_bytes;     /* bytes counted as object sizes */

@@ -28,6 +28,12 @@ void memory_init(const struct boot_info *bi);
  * tables. */
 void memory_reclaim(void);
 
+/* core/guard.c: make the pool for guarded objects as the command line says. After memory_reclaim(). */
+void guard_init(void);
+/* Milliseconds, "on", "off" or "every". -EINVAL for anything else, -ENOMEM without a pool. */
+must_check int guard_set_rate(const char *text);
+uint64_t guard_rate_ms(uint32_t ticks);
+
 /* Zeroed memory that is never freed, from the boot pool; NULL when exhausted. Until memory_init()
  * ends. */
 void *boot_alloc(size_t bytes);

@@ -51,8 +51,16 @@ void port_back_descriptors(struct page *descs_of_block, pfn_t frame);
  */
 void port_cpus_sync(void);
 
-/* Wrong use of an allocator, found and refused. Everything known about it. */
+/* When wrong use was found. */
+enum misuse_when {
+	MISUSE_REFUSED,  /* before it happened: nothing has changed */
+	MISUSE_HAPPENED, /* in the act: `caller` did it */
+	MISUSE_FOUND,    /* later: somebody did it, `caller` came upon it */
+};
+
+/* Wrong use of an allocator. Everything known about it. */
 struct misuse {
+	enum misuse_when when;
 	const char *what;       /* "double free", "free of an interior pointer", ... */
 	const char *allocator;  /* "page" or "kmalloc" */
 	uint64_t address;       /* as the caller gave it; for pages the physical address */
@@ -60,10 +68,25 @@ struct misuse {
 	uint64_t bytes;         /* size of that object or class, or 0 */
 	const char *cache;      /* the cache or size class; "order 3", "run"; or NULL */
 	const char *freed_to;   /* what the caller took it for, when that is wrong: the same */
-	uintptr_t caller;       /* who did it now */
+	pfn_t pfn;              /* of the object, where `object` does not tell; else 0 */
+	uintptr_t caller;       /* who did it now, or found it */
 	uintptr_t allocated_by; /* who allocated it, 0 when not known */
 	uintptr_t freed_by;     /* who freed it first, 0 when not known */
 };
+
+/*
+ * A range of addresses for guarded objects, `pages` long, outside of what port_phys_to_virt()
+ * gives; nothing is mapped there. 0 when out of memory. Once, for good.
+ */
+must_check uint64_t port_guard_range(uint64_t pages);
+/*
+ * Let the page at an address of the range show a frame, readable and writable, or nothing. Takes
+ * no memory and cannot fail. An address shows the same frame each time, so it is enough
+ * when other CPUs follow at some time. Any context; two may change one page at once.
+ */
+void port_guard_map(uint64_t address, pfn_t frame);
+void port_guard_unmap(uint64_t address);
+bool port_guard_mapped(uint64_t address);
 
 /*
  * Report misuse. May return (the operation is then refused and the allocator

@@ -24,6 +24,9 @@ struct page *host_descs(uint64_t pfns);
 /* A page allocator over the given regions, planned and with all usable pages added. */
 void host_pages_init(struct page_allocator *pa, const struct region *regions, size_t count);
 
+/* port_guard_range() is to find no memory. */
+extern bool host_guard_range_fails;
+
 /* Misuse reports since the last reset. */
 extern unsigned host_misuses;
 extern struct misuse host_last_misuse;

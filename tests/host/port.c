@@ -91,6 +91,56 @@ void port_misuse(const struct misuse *m)
 	host_last_misuse = *m;
 }
 
+/* ---- guarded objects: frames are not shown, the pages are memory of their own ---- */
+
+static char *guard_range;
+static uint64_t guard_pages;
+static bool *guard_mapped;
+bool host_guard_range_fails;
+
+uint64_t port_guard_range(uint64_t pages)
+{
+	if (host_guard_range_fails)
+		return 0;
+	if (guard_range) {
+		munmap(guard_range, guard_pages * PAGE_BYTES);
+		free(guard_mapped);
+	}
+	guard_pages = pages;
+	guard_range = reserve(pages * PAGE_BYTES);
+	guard_mapped = calloc(pages, sizeof *guard_mapped);
+	if (!guard_mapped || mprotect(guard_range, pages * PAGE_BYTES, PROT_NONE))
+		abort();
+	return (uintptr_t)guard_range;
+}
+
+static void guard_protect(uint64_t address, bool mapped)
+{
+	uint64_t page = (address - (uintptr_t)guard_range) / PAGE_BYTES;
+
+	assert(page < guard_pages);
+	guard_mapped[page] = mapped;
+	if (mprotect(guard_range + page * PAGE_BYTES, PAGE_BYTES,
+		     mapped ? PROT_READ | PROT_WRITE : PROT_NONE))
+		abort();
+}
+
+void port_guard_map(uint64_t address, pfn_t frame)
+{
+	(void)frame;
+	guard_protect(address, true);
+}
+
+void port_guard_unmap(uint64_t address)
+{
+	guard_protect(address, false);
+}
+
+bool port_guard_mapped(uint64_t address)
+{
+	return guard_mapped[(address - (uintptr_t)guard_range) / PAGE_BYTES];
+}
+
 void port_panic(const char *format, ...)
 {
 	va_list args;

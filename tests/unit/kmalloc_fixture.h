@@ -67,8 +67,9 @@ static inline void heap_verify(void)
 	if (wrong)
 		fail_msg("%s", wrong);
 	kheap_stats(&kernel_heap, &stats);
-	assert_int_equal(pages_free_at_start - free_pages(),
-			 stats.slab_pages + stats.header_pages + stats.large_pages);
+	assert_int_equal(pages_free_at_start - free_pages(), stats.slab_pages + stats.header_pages +
+								     stats.large_pages +
+								     stats.guard_pages);
 	assert_int_equal(slab_pages_by_descriptors(), stats.slab_pages + stats.header_pages -
 							      kernel_heap.track_pages_held -
 							      kernel_heap.cpu_pages);
@@ -89,7 +90,8 @@ static inline void heap_verify_empty(void)
 	assert_int_equal(stats.live_objects, 0);
 	assert_int_equal(stats.live_bytes, 0);
 	assert_int_equal(stats.large_live, 0);
-	assert_int_equal(free_pages(), pages_free_at_start - kernel_heap.cpu_pages);
+	assert_int_equal(free_pages(),
+			 pages_free_at_start - kernel_heap.cpu_pages - stats.guard_pages);
 }
 
 static inline uint64_t physical(const void *object)

@@ -90,6 +90,8 @@ const char *address_describe(char *buffer, size_t size, vaddr_t address)
 		return describe_stack(buffer, size, address, slot);
 	if (a >= DEVICE_WINDOW_BASE && a - DEVICE_WINDOW_BASE < level_bytes(3))
 		return m.present ? "device registers or framebuffer" : "device window, unused";
+	if (a >= GUARD_WINDOW_BASE && a - GUARD_WINDOW_BASE < level_bytes(3))
+		return m.present ? "page of a guarded object" : "among guarded objects, unused";
 	if (a >= (uintptr_t)kernel_image_start && a < (uintptr_t)kernel_image_end)
 		return describe_image(buffer, size, a);
 	return "kernel half, unused";

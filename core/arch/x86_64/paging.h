@@ -8,6 +8,7 @@
  *   448 - 463    page descriptors, 8 TiB       at boot, filled in on first use
  *   480          kernel stacks                 PDs at boot, PTs with the stacks
  *   481          devices                       at boot, filled in by arch_map_physical()
+ *   482          guarded objects               at boot, pages come and go (guard_window.c)
  *   511          kernel image                  at boot
  */
 #ifndef QUIRE_X86_PAGING_H
@@ -29,6 +30,7 @@
 #define PTE_ADDRESS       0x000ffffffffff000ull
 
 #define DEVICE_WINDOW_BASE (STACK_WINDOW_BASE + level_bytes(3))
+#define GUARD_WINDOW_BASE  (DEVICE_WINDOW_BASE + level_bytes(3))
 
 extern paddr_t kernel_root; /* of the PML4; CR3 */
 extern bool paging_is_ours; /* arch_paging_init() is through */

@@ -5,6 +5,7 @@
 
 #include "acpi.h"
 #include "trap.h"
+#include <quire/arch.h>
 #include <quire/boot_info.h>
 
 /* The loader's facts that are needed late. Set by arch_early_init(). */
@@ -51,7 +52,6 @@ bool ioapic_enable_isa(unsigned irq);
 void tick_init(void);
 void tick_start(void); /* on this CPU, at the rate tick_init() has measured */
 void tick_stop(void);
-#define TICK_HZ 250u
 
 /* idle.c: a tick on a CPU other than the boot CPU. */
 void idle_tick(struct cpu *c);

@@ -8,6 +8,7 @@
 #define LOG_TAG "tick"
 #include "platform.h"
 #include <quire/format.h>
+#include <quire/kheap_guard.h>
 #include <quire/log.h>
 #include <quire/thread.h>
 #include <quire/time.h>
@@ -34,6 +35,7 @@ static void tick(void)
 		idle_tick(c);
 	}
 	apic_end_of_interrupt();
+	kheap_guard_tick(&kernel_heap);
 	sched_tick();
 }
 

@@ -11,6 +11,7 @@
 #include "platform.h"
 #include <quire/arch.h>
 #include <quire/assert.h>
+#include <quire/kheap_guard.h>
 #include <quire/log.h>
 #include <quire/thread.h>
 
@@ -93,8 +94,18 @@ static void interrupt_unknown(uint64_t vector)
 			 (unsigned long long)vector);
 }
 
+/* Not mapped, and read from or written to: is it a guarded object? Then kmalloc has reported it. */
+static bool guarded_object_fault(const struct trap_frame *f)
+{
+	if (f->vector != VECTOR_PAGE_FAULT || f->error & (PF_PRESENT | PF_FETCH))
+		return false;
+	return kheap_guard_fault(&kernel_heap, read_cr2(), f->error & PF_WRITE, f->rip);
+}
+
 static void exception(struct trap_frame *f)
 {
+	if (guarded_object_fault(f))
+		return;
 	/* With interrupts off it may lie under the console's lock: then its report is the last. */
 	if (f->vector == VECTOR_BREAKPOINT && (f->rflags & RFLAGS_IF)) {
 		trap_report(f);

@@ -29,6 +29,13 @@ enum vector {
 	VECTOR_SPURIOUS = 0xff,
 };
 
+/* Bits of a page fault's error code. Intel SDM 3A section 4.7. */
+#define PF_PRESENT  1u
+#define PF_WRITE    2u
+#define PF_USER     4u
+#define PF_RESERVED 8u
+#define PF_FETCH    16u
+
 /* An interrupt handler runs with interrupts off; it acknowledges its interrupt itself. */
 typedef void (*interrupt_handler)(void);
 

@@ -47,13 +47,6 @@ const char *trap_name(uint64_t vector)
 	return vector < VECTOR_EXCEPTIONS && names[vector] ? names[vector] : "reserved exception";
 }
 
-/* Bits of a page fault's error code. Intel SDM 3A section 4.7. */
-#define PF_PRESENT  1u
-#define PF_WRITE    2u
-#define PF_USER     4u
-#define PF_RESERVED 8u
-#define PF_FETCH    16u
-
 static void print_page_fault(const struct trap_frame *f, vaddr_t address)
 {
 	const char *access = f->error & PF_FETCH   ? "execute"
