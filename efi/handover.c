@@ -146,6 +146,7 @@ EFI_STATUS leave(struct loader *l)
 	if (EFI_ERROR(status))
 		return loader_fail(status, "the firmware refuses to leave boot services");
 	/* From here on there is no firmware to call and nowhere to return to. */
+	l->boot = NULL;
 	arch_take_over();
 	l->info.tsc_exit = arch_counter();
 	l->info.map_bytes = l->map.bytes;

@@ -19,6 +19,8 @@
 #include <quire/desc_plan.h>
 
 #include <efi.h>
+/* GNU-EFI takes this compiler for Microsoft's and makes attributes vanish: printf_like and all. */
+#undef __attribute__
 
 /*
  * What memory is taken for. All LoaderData. The first lives only until the
@@ -102,6 +104,14 @@ void say(const char *format, ...) printf_like(1, 2);
 cold_fn EFI_STATUS loader_fail(EFI_STATUS status, const char *format, ...) printf_like(2, 3);
 /* "EFI_NOT_FOUND"; "an unknown status" for what UEFI 2.10 appendix D does not know. */
 const char *status_name(EFI_STATUS status);
+
+/* A bug of our own: say so, give everything back, and leave for the firmware; or stand still,
+ * once there is none. */
+noreturn_fn cold_fn void loader_give_up(const char *why);
+
+/* ---- guard.c ---- */
+void guard_init(const struct loader *l);
+void guard_provoke(void);
 
 /* Does quire.cfg ask for the failure of that name? */
 bool loader_pretend(const struct loader *l, const char *name);

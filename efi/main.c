@@ -39,22 +39,37 @@ bool loader_pretend(const struct loader *l, const char *name)
 
 EFI_STATUS machine_check(struct loader *l)
 {
-	const char *refusal = loader_pretend(l, "machine") ? "quire.cfg says so" : arch_refusal();
+	const char *refusal;
+
+	if (loader_pretend(l, "stack"))
+		guard_provoke();
+	refusal = loader_pretend(l, "machine") ? "quire.cfg says so" : arch_refusal();
 
 	return refusal ? loader_fail(EFI_UNSUPPORTED, "%s", refusal) : EFI_SUCCESS;
 }
 
-/* A bug in the region code, while the firmware still runs: back to it. */
-void port_assert_failed(const char *expression, const char *file, int line)
+void loader_give_up(const char *why)
 {
-	loader_fail(EFI_ABORTED, "assertion failed: %s (%s:%u)", expression, file, (unsigned)line);
-	memory_give_back_all(&loader);
-	loader.boot->Exit(loader.handle, EFI_ABORTED, 0, NULL);
+	if (loader.boot) {
+		loader_fail(EFI_ABORTED, "%s", why);
+		say("gave back %llu pages; returning to the firmware",
+		    memory_give_back_all(&loader));
+		loader.boot->Exit(loader.handle, EFI_ABORTED, 0, NULL);
+	}
 	for (;;) /* Exit() does not return */
 		;
 }
 
-EFI_STATUS EFIAPI efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *system)
+/* In the region code, while the firmware still runs. */
+void port_assert_failed(const char *expression, const char *file, int line)
+{
+	say("%s:%u", file, (unsigned)line);
+	loader_give_up(expression);
+}
+
+/* Not checked: its canary changes on the way. */
+__attribute__((no_stack_protector)) EFI_STATUS EFIAPI efi_main(EFI_HANDLE handle,
+							       EFI_SYSTEM_TABLE *system)
 {
 	struct loader *l = &loader;
 	EFI_STATUS status = EFI_SUCCESS;
@@ -66,6 +81,7 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *system)
 	/* The firmware resets the machine five minutes after it started us, or sooner. */
 	l->boot->SetWatchdogTimer(0, 0, 0, NULL);
 	console_init(system);
+	guard_init(l);
 	say("version " QUIRE_VERSION);
 	for (size_t i = 0; i < array_len(stages) && !EFI_ERROR(status); i++)
 		status = stages[i](l);

@@ -4,7 +4,7 @@ Every way the loader can fail, in a real firmware.
 
 One guest has a disk for each failure, in boot order. A loader that fails must say so in one
 sentence, give everything back and return; the firmware then tries the next disk. The last disk
-boots, which shows that eleven failures left nothing behind.
+boots, which shows that the failures left nothing behind.
 """
 
 import os
@@ -27,6 +27,7 @@ NO_MEMORY = r"no memory for {}, \d+ pages \(EFI_OUT_OF_RESOURCES\)"
 # quire.cfg -> what the loader says
 FAILURES = [
     ("fail=machine", r"quire\.cfg says so \(EFI_UNSUPPORTED\)"),
+    ("fail=stack", r"a local array was written past its end \(EFI_ABORTED\)"),
     ("fail=map", r"the firmware does not tell the size of its memory map \(EFI_DEVICE_ERROR\)"),
     ("fail=scratch", NO_MEMORY.format("a copy of the firmware's memory map")),
     ("fail=plan", r"no usable region holds the descriptor array, \d+ pages "

@@ -39,6 +39,8 @@ REPORTS = {
     "smap": r"(?s)#PF.*read from.*not permitted",
     "umip": r"#GP",
 }
+# A report of another kind: not the CPU found it.
+STACK_SMASH = "stack-smash"
 GOES_ON = ("breakpoint", "stray-interrupt")
 # Where there is no way back to the shell's frames.
 NO_BACKTRACE = ("double-fault", "null-call", "umip")
@@ -82,7 +84,7 @@ def assert_report(text, ending, pattern, backtrace=True):
 
 
 def test_every_fault_on_offer_is_tested(saved):
-    assert set(saved[1]) == set(REPORTS) | set(GOES_ON)
+    assert set(saved[1]) == set(REPORTS) | set(GOES_ON) | {STACK_SMASH}
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -90,6 +92,16 @@ def test_fault(boot, saved, name):
     with resume(boot, saved) as guest:
         text, ending = provoke(guest, lambda g: g.type(f"test fault {name}"))
     assert_report(text, ending, REPORTS[name], name not in NO_BACKTRACE)
+
+
+def test_a_smashed_stack_is_found_before_the_return(boot, saved):
+    with resume(boot, saved) as guest:
+        text, ending = provoke(guest, lambda g: g.type(f"test fault {STACK_SMASH}"))
+    assert ending.reason == "debug-exit", f"{ending}\n{text}"
+    assert re.search(r"stack smashing detected in stack_smash\+0x\w+, thread shell", text), text
+    assert re.search(r"canary 0x[0-9a-f]{14}00 is gone", text), text
+    assert re.search(r"backtrace:\n +0x\w+ +stack_smash\+", text), text
+    assert re.search(r"\bshell_\w+\+0x", text), f"no symbols of the shell's frames:\n{text}"
 
 
 def test_breakpoint_is_reported_and_goes_on(boot, saved):

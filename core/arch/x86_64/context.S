@@ -3,8 +3,10 @@
  * Switching between two kernel stacks. Only what the System V ABI makes the
  * callee keep is saved; the compiler has saved the rest around the call.
  *
- *   saved context:  R15 R14 R13 R12 RBX RBP  return address
+ *   saved context:  canary R15 R14 R13 R12 RBX RBP  return address
  *                   ^ struct thread.context
+ *
+ * The canary is the thread's own (stack_guard.c); whose it is changes with the stack.
  *
  * Interrupts are off on both sides, so RFLAGS needs no saving.
  */
@@ -20,8 +22,10 @@ port_context_switch:
 	pushq	%r13
 	pushq	%r14
 	pushq	%r15
+	pushq	%gs:16				/* PORT_GS_CANARY */
 	movq	%rsp, (%rdi)
 	movq	%rsi, %rsp
+	popq	%gs:16
 	popq	%r15
 	popq	%r14
 	popq	%r13

@@ -6,7 +6,7 @@
 extern char context_start[];
 
 struct saved_context {
-	uint64_t r15, r14, r13, r12, rbx, rbp, rip;
+	uint64_t canary, r15, r14, r13, r12, rbx, rbp, rip;
 };
 
 void *port_context_init(void *stack, size_t bytes, void (*entry)(void *), void *argument)
@@ -15,6 +15,7 @@ void *port_context_init(void *stack, size_t bytes, void (*entry)(void *), void *
 	struct saved_context *c = (void *)(top - 16 - sizeof *c);
 
 	*c = (struct saved_context){
+		.canary = stack_guard_new(),
 		.r12 = (uintptr_t)entry,
 		.r13 = (uintptr_t)argument,
 		.rip = (uintptr_t)context_start,

@@ -4,6 +4,7 @@
  *
  *   gs:0    self ──► struct cpu        fixed offsets: entry.S and quire_port.h know them
  *   gs:8    index
+ *   gs:16   canary of the thread it runs: the compiler knows it (stack_guard.c)
  *           apic_id, counters; what others ask of it (tlb.c, idle.c)
  *           GDT, TSS                   each CPU has its own: the TSS names its own stacks
  *           #DF, NMI, #MC stacks       Intel SDM 3A section 6.14.5, interrupt stack table
@@ -47,6 +48,7 @@ struct cpu {
 	struct cpu *self;
 	uint32_t index;
 	uint32_t apic_id;
+	uint64_t stack_canary;
 	uint64_t ticks;
 	uint64_t tlb_seen;    /* atomic; the last request to forget translations it has met */
 	uint64_t sync_seen;   /* atomic; the last request met in the interrupt */
@@ -87,6 +89,9 @@ void features_log(void);
 
 /* The CPUs that are online, 0 .. port_cpus() - 1; each is there for good. smp.c */
 struct cpu *cpu_at(unsigned index);
+
+/* A canary for a new thread, or for the first frames of a CPU. Any context. stack_guard.c */
+uint64_t stack_guard_new(void);
 
 void segments_load(struct cpu *c); /* its GDT, TSS and GS; any CPU, on itself */
 

@@ -3,8 +3,9 @@
  * Where the loader jumps: RDI = physical address of struct boot_info, interrupts off,
  * the loader's page tables. See quire/boot_info.h.
  *
- * Three things cannot wait for C: a stack of our own, the per-CPU pointer (every
- * spinlock asks which CPU it is on), and the time of the first instruction.
+ * Four things cannot wait for C: a stack of our own, the per-CPU pointer (every
+ * spinlock asks which CPU it is on), the time of the first instruction, and the canary that
+ * the first checked function puts on its stack (stack_guard.c).
  */
 	.section .text.entry, "ax", @progbits
 	.globl _start
@@ -31,6 +32,9 @@ _start:
 
 	movabsq	$0xffff800000000000, %rax	/* DIRECT_MAP_BASE */
 	addq	%rax, %rdi
+	movq	%rdi, %rbx
+	call	stack_guard_boot
+	movq	%rbx, %rdi
 	call	kernel_main
 1:	cli
 	hlt

@@ -179,6 +179,15 @@ static void stack_overflow(void)
 	recurse(&depth);
 }
 
+#define SMASHED_BYTES 48 /* over the canary, the frame pointer and the return address */
+
+static void stack_smash(void)
+{
+	char text[16];
+
+	memset(opaque((uintptr_t)text), 'A', SMASHED_BYTES);
+}
+
 static uint64_t *page_for_table(void)
 {
 	pfn_t frame = page_alloc(&kernel_pages, 0, PAGE_ZEROED);
@@ -270,6 +279,7 @@ static const struct {
 	{"write-rodata", write_rodata, NULL},
 	{"write-text-alias", write_text_alias, NULL},
 	{"stack-overflow", stack_overflow, NULL},
+	{"stack-smash", stack_smash, NULL},
 	{"smep", smep, &cpu_features.smep},
 	{"smap", smap, &cpu_features.smap},
 	{"umip", umip, &cpu_features.umip},

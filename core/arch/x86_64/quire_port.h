@@ -13,6 +13,9 @@
 /* Where a CPU finds its number, relative to GS: struct cpu.index. */
 #define PORT_GS_INDEX 8
 
+/* And the canary of the thread it runs: struct cpu.stack_canary; -mstack-protector-guard-offset. */
+#define PORT_GS_CANARY 16
+
 typedef uint64_t port_irq_t; /* RFLAGS; only IF matters */
 
 static inline port_irq_t port_irq_save(void)

@@ -41,7 +41,8 @@ static void fill_gdt(struct cpu *c)
 	c->gdt[7] = GDT_ABSENT_DATA;
 }
 
-void segments_load(struct cpu *c)
+/* While it runs there is no GS, so no canary. */
+__attribute__((no_stack_protector)) void segments_load(struct cpu *c)
 {
 	struct table_pointer gdtr = {.limit = sizeof c->gdt - 1, .base = (uintptr_t)c->gdt};
 

@@ -159,8 +159,11 @@ static uint32_t start_state(const struct cpu *c)
 	return __atomic_load_n(&c->started, __ATOMIC_ACQUIRE);
 }
 
-/* From the trampoline, on the idle thread's stack, interrupts off, in the trampoline's root. */
-static noreturn_fn void begin(struct cpu *c)
+/*
+ * From the trampoline, on the idle thread's stack, interrupts off, in the trampoline's root, without
+ * GS. (Not checked: it would ask GS for its canary at once.)
+ */
+static noreturn_fn __attribute__((no_stack_protector)) void begin(struct cpu *c)
 {
 	write_cr3(kernel_root.a);
 	segments_load(c);
@@ -228,6 +231,7 @@ int arch_smp_start(uint32_t id, void *stack_top, bool pretend_silent)
 	c->self = c;
 	c->index = online;
 	c->apic_id = id;
+	c->stack_canary = stack_guard_new();
 	d->stack = (uintptr_t)stack_top;
 	d->cpu = (uintptr_t)c;
 	d->entry = (uintptr_t)begin;
