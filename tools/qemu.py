@@ -416,6 +416,12 @@ class Guest:
             raise GuestError(f"saving the guest: {status}")
         return status
 
+    def monitor(self, line):
+        """A command of QEMU's own monitor, for what QMP has no word for."""
+        said = self.qmp.execute("human-monitor-command", command_line=line)
+        if said.strip():
+            raise GuestError(f"monitor: {line}: {said.strip()}")
+
     # ---- its end ----
 
     def wait_end(self, timeout=30):

@@ -67,19 +67,67 @@ static int list_faults(void)
 {
 	const char *const *name = arch_provoke_names();
 
-	shell_printf("test fault NAME, with NAME one of\n");
+	shell_printf("test fault NAME [--cpu N] [--thread], with NAME one of\n");
 	for (; *name; name++)
 		shell_printf("  %s\n", *name);
 	return 0;
 }
 
+static bool cpu_wanted(int *argc, char **argv, unsigned *cpu_plus_one)
+{
+	const char *text = shell_take_option(argc, argv, "--cpu");
+	uint64_t number;
+
+	*cpu_plus_one = 0;
+	if (!text)
+		return true;
+	if (shell_parse_u64(text, &number) || number >= port_cpus())
+		return false;
+	*cpu_plus_one = (unsigned)number + 1;
+	return true;
+}
+
+static int cpu_refused(void)
+{
+	return shell_error("--cpu takes the number of a CPU, 0 to %u", port_cpus() - 1);
+}
+
+static void provoke_in_thread(void *name)
+{
+	thread_exit(arch_provoke(name));
+}
+
+/* On that CPU, and on a stack of its own if wanted. */
+static int provoke_fault(char *name, unsigned cpu_plus_one, bool own_thread)
+{
+	const struct thread_options options = {.cpu_plus_one = cpu_plus_one};
+	int32_t result;
+	uint32_t id;
+
+	if (!own_thread) {
+		thread_pin(cpu_plus_one);
+		result = arch_provoke(name);
+		thread_pin(0);
+		return result;
+	}
+	id = thread_create("victim", provoke_in_thread, name, &options);
+	if (!id)
+		return -ENOMEM;
+	return thread_join(id, &result) ? -EINTR : result;
+}
+
 static int run_fault(int argc, char **argv)
 {
+	bool own_thread = shell_take_flag(&argc, argv, "--thread");
+	unsigned cpu_plus_one;
+
+	if (!cpu_wanted(&argc, argv, &cpu_plus_one))
+		return cpu_refused();
 	if (argc < 2)
 		return list_faults();
 	if (shell_no_more(argc - 1, argv + 1))
 		return -EINVAL;
-	if (arch_provoke(argv[1]))
+	if (provoke_fault(argv[1], cpu_plus_one, own_thread))
 		return shell_error("no fault called '%s' on this CPU (try: test fault)", argv[1]);
 	shell_printf("%s: the CPU went on\n", argv[1]);
 	return 0;
@@ -157,14 +205,14 @@ static int list_misuses(void)
 
 static int run_misuse(int argc, char **argv)
 {
-	const char *cpu = shell_take_option(&argc, argv, "--cpu"), *error;
 	const struct misuse_case *c;
-	uint64_t number = 0;
+	unsigned cpu_plus_one;
+	const char *error;
 
+	if (!cpu_wanted(&argc, argv, &cpu_plus_one))
+		return cpu_refused();
 	if (argc < 2)
 		return list_misuses();
-	if (cpu && (shell_parse_u64(cpu, &number) || number >= port_cpus()))
-		return shell_error("--cpu takes the number of a CPU, 0 to %u", port_cpus() - 1);
 	if (shell_no_more(argc - 1, argv + 1))
 		return -EINVAL;
 	for (size_t i = 0; (c = misuse_case_at(i)); i++)
@@ -174,7 +222,7 @@ static int run_misuse(int argc, char **argv)
 		return shell_error("no misuse called '%s' (try: test misuse)", argv[1]);
 	if (workloads_running())
 		return workloads_refused();
-	error = misuse_run(c, cpu ? (unsigned)number + 1 : 0);
+	error = misuse_run(c, cpu_plus_one);
 	if (error)
 		return shell_error("%s: %s", c->name, error);
 	shell_printf("%s: the kernel went on\n", c->name);
@@ -217,7 +265,9 @@ SHELL_COMMAND(test) = {
 		"test pages      only that one: bounds pages descriptors kmalloc stress refusals\n"
 		"                threads priority sleep queue mutex\n"
 		"test fault      the CPU faults that can be provoked\n"
-		"test fault NAME provokes it; the kernel reports and stops\n"
+		"test fault NAME [--cpu N] [--thread]\n"
+		"                provokes it, on that CPU, on a stack of its own; the kernel "
+		"reports and stops\n"
 		"test misuse     the wrong uses of the allocators that can be provoked\n"
 		"test misuse NAME [--cpu N]  does it, its last step on CPU N; the kernel reports,\n"
 		"                refuses and goes on\n",

@@ -128,6 +128,96 @@ def test_nmi_from_outside(boot, saved):
     assert_report(text, ending, r"NMI", backtrace=False)
 
 
+# Status: valid, uncorrected, enabled, misc and address valid, corrupt; a cache hierarchy error.
+MCE_STATUS, MCE_ADDRESS, MCE_MISC = 0xBE00000000000134, 0x12345000, 0x8C
+
+
+def inject_mce(guest, cpu, bank=1):
+    guest.monitor(f"mce {cpu} {bank} {MCE_STATUS:#x} 0x5 {MCE_ADDRESS:#x} {MCE_MISC:#x}")
+
+
+def assert_machine_check(text, ending, bank=1):
+    assert_report(text, ending, r"#MC machine check", backtrace=False)
+    assert "machine check status 0x5, could be resumed, in progress" in text, text
+    assert f"bank {bank}: status {MCE_STATUS:#018x}: uncorrected, " in text, text
+    assert "this CPU's state may be corrupt" in text, text
+    assert "error code 0x0134 (cache hierarchy error)" in text, text
+    assert f"address {MCE_ADDRESS:#x}\n" in text and f"misc {MCE_MISC:#x}\n" in text, text
+
+
+def test_machine_check_from_outside(boot, saved):
+    with resume(boot, saved) as guest:
+        text, ending = provoke(guest, lambda g: inject_mce(g, 0))
+    assert_machine_check(text, ending)
+    assert "CPU 0, thread" in text
+
+
+def test_machine_check_without_an_address(boot, saved):
+    with resume(boot, saved) as guest:
+        text, ending = provoke(
+            guest, lambda g: g.monitor("mce 0 2 0xb200000000000000 0x5 0x12345000 0x8c"))
+    assert_report(text, ending, r"#MC machine check", backtrace=False)
+    assert "bank 2: status 0xb200000000000000: uncorrected" in text, text
+    assert "address 0x12345000" not in text and "misc 0x8c" not in text, text
+
+
+# ---- on another CPU, and on another stack ----
+
+@pytest.fixture(name="two", scope="module")
+def fixture_two(boot, tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "two"
+    with boot(cpus=2, **PLAIN) as guest:
+        guest.save(path)
+    return path
+
+
+def resume_two(boot, two):
+    return boot(prompt=False, resume=two, cpus=2, **PLAIN)
+
+
+@pytest.mark.parametrize("name", ["null-write", "double-fault", "general-protection", "exec-stack",
+                                  "write-text", "smap", "stack-overflow", "machine-check",
+                                  "nmi"])
+def test_fault_on_another_cpu(boot, two, name):
+    with resume_two(boot, two) as guest:
+        text, ending = provoke(guest, lambda g: g.type(f"test fault {name} --cpu 1"))
+    assert_report(text, ending, REPORTS[name], name not in NO_BACKTRACE)
+    assert "CPU 1, thread shell" in text, text
+
+
+def test_stack_overflow_in_another_thread(boot, two):
+    with resume_two(boot, two) as guest:
+        text, ending = provoke(guest,
+                               lambda g: g.type("test fault stack-overflow --cpu 1 --thread"))
+    assert_report(text, ending, r"kernel stack overflow in thread victim", backtrace=False)
+    assert "CPU 1, thread victim" in text, text
+    assert "recurse+0x" in text and "provoke_in_thread+0x" in text, text
+
+
+def test_smashed_stack_on_another_cpu(boot, two):
+    with resume_two(boot, two) as guest:
+        text, ending = provoke(guest,
+                               lambda g: g.type(f"test fault {STACK_SMASH} --cpu 1 --thread"))
+    assert ending.reason == "debug-exit", f"{ending}\n{text}"
+    assert re.search(r"smashing detected in stack_smash\+0x\w+, thread victim", text), text
+    assert "CPU 1, thread" in text, text
+
+
+def test_machine_check_on_another_cpu(boot, two):
+    with resume_two(boot, two) as guest:
+        text, ending = provoke(guest, lambda g: inject_mce(g, 1, bank=3))
+    assert_machine_check(text, ending, bank=3)
+    assert "CPU 1, thread" in text, text
+
+
+def test_nmi_from_outside_with_two_cpus(boot, two):
+    """The one the board's line leads to reports; the other is stopped, by an NMI too."""
+    with resume_two(boot, two) as guest:
+        text, ending = provoke(guest, lambda g: g.qmp.execute("inject-nmi"))
+    assert_report(text, ending, r"NMI", backtrace=False)
+    assert text.count("non-maskable") == 1 and "CPU 0, thread" in text, text
+
+
 def test_panic_report(boot, saved):
     with resume(boot, saved) as guest:
         text, ending = provoke(guest, lambda g: g.type('panic "for the test"'))

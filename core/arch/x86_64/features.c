@@ -7,7 +7,7 @@
  * everything as user memory or read-only. Constant after boot, so no lock.
  */
 #define LOG_TAG "cpu"
-#include "cpu.h"
+#include "trap.h"
 #include <quire/arch.h>
 #include <quire/format.h>
 #include <quire/log.h>
@@ -103,6 +103,8 @@ void features_enable_paging(void)
 	cr4 |= f->smep ? CR4_SMEP : 0;
 	cr4 |= f->smap ? CR4_SMAP : 0;
 	cr4 |= f->umip ? CR4_UMIP : 0;
+	if (f->mce)
+		machine_check_enable();
 	write_cr4(cr4);
 	disable_c1e();
 }

@@ -49,6 +49,10 @@ noreturn_fn void trap_report_fatal(const struct trap_frame *f);
 void trap_report(const struct trap_frame *f);
 const char *trap_name(uint64_t vector);
 
+/* machine_check.c: let this CPU's banks tell; what they hold, for a report. */
+void machine_check_enable(void);
+void machine_check_print(void);
+
 /* What lies at an address, for people: "null page", "kernel text", ... address.c */
 const char *address_describe(char *buffer, size_t size, vaddr_t address);
 /* Is it in the guard page of the current thread's stack (or the boot stack)? */

@@ -86,27 +86,6 @@ static void print_error_code(const struct trap_frame *f)
 			       tables[f->error >> 1 & 3], f->error & 1 ? ", external event" : "");
 }
 
-/* Machine-check banks that hold something. Intel SDM 3B section 15.3.2. */
-static void print_machine_check(void)
-{
-	unsigned banks;
-
-	if (!cpu_features.mce)
-		return;
-	banks = (unsigned)rdmsr(MSR_MCG_CAP) & 0xff;
-	for (unsigned i = 0; i < banks; i++) {
-		uint64_t status = rdmsr(MSR_MC0_STATUS + 4 * i);
-
-		if (!(status >> 63))
-			continue;
-		console_printf("  bank %u: status 0x%016llx%s", i, (ull)status,
-			       status >> 61 & 1 ? " uncorrected" : " corrected");
-		if (status >> 58 & 1)
-			console_printf(", address 0x%llx", (ull)rdmsr(MSR_MC0_STATUS + 4 * i + 1));
-		console_printf("\n");
-	}
-}
-
 static void print_registers(const struct trap_frame *f)
 {
 	char where[64];
@@ -143,7 +122,7 @@ static void print_details(const struct trap_frame *f)
 		       (ull)f->error, port_cpu(), current_thread_name());
 	print_error_code(f);
 	if (f->vector == VECTOR_MACHINE_CHECK)
-		print_machine_check();
+		machine_check_print();
 	print_registers(f);
 }
 
