@@ -36,18 +36,6 @@ quire_host_test(test_shell SOURCES tests/unit/test_shell.c core/shell/shell.c co
 target_compile_definitions(test_shell PRIVATE
 	QUIRE_VERSION="9.9" QUIRE_COMMIT="abc" QUIRE_ARCH_NAME="test" QUIRE_BUILD_TYPE="test")
 
-# libFuzzer, a short run in ctest. For a long one: build/tests/fuzz_parse -max_total_time=3600 CORPUS
-add_executable(fuzz_parse EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_parse.c
-	${PROJECT_SOURCE_DIR}/core/shell/parse.c ${PROJECT_SOURCE_DIR}/core/shell/complete.c
-	${PROJECT_SOURCE_DIR}/tests/host/port.c)
-target_compile_options(fuzz_parse PRIVATE ${QUIRE_HOST_TEST_FLAGS} -fsanitize=fuzzer)
-target_link_options(fuzz_parse PRIVATE -fsanitize=fuzzer,address,undefined)
-target_include_directories(fuzz_parse PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/core
-	${PROJECT_SOURCE_DIR}/tests/host)
-add_dependencies(tests fuzz_parse)
-add_test(NAME fuzz_parse COMMAND fuzz_parse -max_total_time=10 -max_len=3000 -print_final_stats=1
-	-artifact_prefix=${CMAKE_CURRENT_BINARY_DIR}/fuzz_parse-)
-set_tests_properties(fuzz_parse PROPERTIES LABELS "host;fuzz" TIMEOUT 120)
 quire_host_test(test_tables SOURCES tests/unit/test_tables.c core/arch/x86_64/tables.c core/arch/x86_64/mmio.c)
 quire_host_test(test_desc_window SOURCES tests/unit/test_desc_window.c core/arch/x86_64/tables.c core/arch/x86_64/desc_window.c)
 quire_host_test(test_stacks SOURCES tests/unit/test_stacks.c core/arch/x86_64/tables.c core/arch/x86_64/stacks.c

@@ -18,17 +18,6 @@ quire_host_test(test_graphics FLAGS ${QUIRE_EFI_HOST_FLAGS} SOURCES tests/unit/t
 quire_host_test(test_options FLAGS ${QUIRE_EFI_HOST_FLAGS} SOURCES tests/unit/test_options.c tests/host/firmware.c
 	efi/console.c efi/options.c efi/config.c efi/text.c core/lib/utf8.c)
 
-foreach(module config elf)
-	add_executable(fuzz_${module} EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_${module}.c
-		${PROJECT_SOURCE_DIR}/efi/${module}.c)
-	target_include_directories(fuzz_${module} PRIVATE ${PROJECT_SOURCE_DIR}/include)
-	target_compile_options(fuzz_${module} PRIVATE ${QUIRE_HOST_TEST_FLAGS} -fsanitize=fuzzer)
-	target_link_options(fuzz_${module} PRIVATE -fsanitize=fuzzer,address,undefined)
-	add_dependencies(tests fuzz_${module})
-	add_test(NAME fuzz_${module} COMMAND fuzz_${module} -max_total_time=4 -max_len=4200 -verbosity=0)
-	set_tests_properties(fuzz_${module} PROPERTIES LABELS "host;fuzz" TIMEOUT 60)
-endforeach()
-
 add_test(NAME lint_image COMMAND ${QUIRE_PYTHON} ${PROJECT_SOURCE_DIR}/tests/lint/check_image.py
 	${PROJECT_BINARY_DIR}/BOOTX64.EFI ${PROJECT_BINARY_DIR}/quire.img)
 set_tests_properties(lint_image PROPERTIES LABELS lint)

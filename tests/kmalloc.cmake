@@ -12,10 +12,6 @@ quire_host_test(test_kmalloc_oom SOURCES tests/unit/test_kmalloc_oom.c ${KMALLOC
 quire_host_test(test_kmalloc_threads SOURCES tests/unit/test_kmalloc_threads.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_watch SOURCES tests/unit/test_kmalloc_watch.c ${KMALLOC_UNDER_TEST})
 quire_host_test(model_kmalloc SOURCES tests/model/model_kmalloc.c ${KMALLOC_UNDER_TEST} LABELS model)
-# A smoke run. For a long one: build/tests/fuzz_kmalloc -max_len=1200 CORPUS
-quire_host_test(fuzz_kmalloc SOURCES tests/fuzz/fuzz_kmalloc.c ${KMALLOC_UNDER_TEST} LABELS fuzz
-	FLAGS -fsanitize=fuzzer ARGS -max_total_time=10 -max_len=1200
-	-artifact_prefix=${CMAKE_CURRENT_BINARY_DIR}/fuzz_kmalloc-)
 
 # Instruction counts, outside ctest: cmake --build build --target bench_kmalloc, then tests/bench/kmalloc.sh.
 list(TRANSFORM KMALLOC_UNDER_TEST PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE KMALLOC_BENCHED)

@@ -11,11 +11,6 @@ quire_host_test(test_page_init SOURCES tests/unit/test_page_init.c ${PAGE_TEST_S
 quire_host_test(test_page_cpu SOURCES tests/unit/test_page_cpu.c ${PAGE_TEST_SOURCES})
 quire_host_test(test_page_check SOURCES tests/unit/test_page_check.c ${PAGE_TEST_SOURCES})
 quire_host_test(test_page_node SOURCES tests/unit/test_page_node.c ${PAGE_TEST_SOURCES})
-file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/corpus_fuzz_page)
-quire_host_test(test_page_watch SOURCES tests/unit/test_page_watch.c ${PAGE_TEST_SOURCES})
-quire_host_test(fuzz_page SOURCES tests/fuzz/fuzz_page.c ${PAGE_TEST_SOURCES} FLAGS -fsanitize=fuzzer LABELS fuzz
-	ARGS -max_total_time=10 -print_final_stats=1 -max_len=601
-	-artifact_prefix=${CMAKE_CURRENT_BINARY_DIR}/fuzz_page- ${CMAKE_CURRENT_BINARY_DIR}/corpus_fuzz_page)
 
 # Not a test: ns and instructions of the operations, see the file. DWARF 4 is what valgrind reads.
 list(TRANSFORM PAGE_TEST_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE PAGE_BENCH_SOURCES)

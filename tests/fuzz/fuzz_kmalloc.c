@@ -5,21 +5,12 @@
  * headers and out of memory. The validator runs at the end of each input.
  */
 #include "../unit/kmalloc_fixture.h"
+#include "must.h"
 
 #define SLOTS 256
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length);
-
 static unsigned char *slots[SLOTS];
 static size_t sizes[SLOTS];
-
-static void must(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_kmalloc: %s\n", what);
-	abort();
-}
 
 static void store(unsigned slot, void *object, size_t bytes)
 {

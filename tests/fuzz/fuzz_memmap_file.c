@@ -3,21 +3,11 @@
  * libFuzzer: any text is either a map or an error with a sentence; a map's
  * entries, written out again, parse to the same entries.
  */
+#include "must.h"
 #include <errno.h>
 #include <memmap_file.h>
 #include <quire/memmap.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static void require(bool condition, const char *what)
-{
-	if (!condition) {
-		fprintf(stderr, "fuzz_memmap_file: %s\n", what);
-		abort();
-	}
-}
 
 static void round_trip(const struct memmap_file *map)
 {
@@ -33,19 +23,17 @@ static void round_trip(const struct memmap_file *map)
 			memmap_type_name(e->type), (unsigned long long)e->base,
 			(unsigned long long)e->pages, (unsigned long long)e->attributes);
 	}
-	require(memmap_file_parse(&again, text, length) == 0, "own output refused");
-	require(again.count == map->count, "entries lost");
+	must(memmap_file_parse(&again, text, length) == 0, "own output refused");
+	must(again.count == map->count, "entries lost");
 	for (size_t i = 0; i < map->count; i++) {
 		again.entries[i].line = map->entries[i].line;
-		require(memcmp(&again.entries[i].base, &map->entries[i].base, 24) == 0 &&
-				again.entries[i].type == map->entries[i].type,
-			"an entry changed");
+		must(memcmp(&again.entries[i].base, &map->entries[i].base, 24) == 0 &&
+			     again.entries[i].type == map->entries[i].type,
+		     "an entry changed");
 	}
 	memmap_file_free(&again);
 	free(text);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -56,10 +44,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memcpy(text, data, size);
 	error = memmap_file_parse(&map, text, size);
-	require(error == 0 || error == -EINVAL, "an unknown error");
+	must(error == 0 || error == -EINVAL, "an unknown error");
 	if (error)
-		require(map.error[0] != '\0' && strlen(map.error) < sizeof map.error - 1,
-			"no sentence");
+		must(map.error[0] != '\0' && strlen(map.error) < sizeof map.error - 1,
+		     "no sentence");
 	else
 		round_trip(&map);
 	memmap_file_free(&map);

@@ -7,23 +7,13 @@
  *   byte 0     bit 0: entries are raw (8 bytes base, 8 pages, 1 kind)
  *              else:  compact (4 bytes base in 256ths of a page, 1 pages, 1 kind)
  */
+#include "must.h"
 #include "region_oracle.h"
 #include <errno.h>
 #include <quire/desc_plan.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define ENTRIES_MAX 64
-
-static void require(bool condition, const char *what)
-{
-	if (!condition) {
-		fprintf(stderr, "fuzz_region: %s\n", what);
-		abort();
-	}
-}
 
 static size_t decode(const uint8_t *data, size_t size, struct region_input *in)
 {
@@ -50,19 +40,18 @@ static size_t decode(const uint8_t *data, size_t size, struct region_input *in)
 }
 
 /* Kinds change only where an entry begins or ends, give or take a page. */
-static void compare(const struct region_input *in, size_t count, const struct region *out,
-		    size_t out_count)
+ORACLE_FN void compare(const struct region_input *in, size_t count, const struct region *out,
+		       size_t out_count)
 {
 	for (size_t i = 0; i < 2 * count; i++) {
 		const struct region_input *e = &in[i / 2];
 		uint64_t edge = i % 2 ? e->base / 4096 + e->pages : e->base / 4096;
 
-		for (uint64_t frame = edge < 2 ? 0 : edge - 2; frame <= edge + 2; frame++) {
+		for (uint64_t frame = edge < 2 ? 0 : edge - 2, n = 0; n < 5; frame++, n++) {
 			const struct region *r = region_find(out, out_count, pfn(frame));
 
-			require((r ? (int)r->kind : ORACLE_NOTHING) ==
-					oracle_kind(in, count, frame),
-				"not what the oracle says");
+			must((r ? (int)r->kind : ORACLE_NOTHING) == oracle_kind(in, count, frame),
+			     "not what the oracle says");
 		}
 	}
 }
@@ -75,31 +64,29 @@ static void plan(const struct region *regions, size_t count)
 	uint64_t blocks = 0, pages = 0, next = 0;
 	int status = desc_plan_make(regions, count, &p);
 
-	require(status == 0 || status == -ENOENT || status == -ENOSPC, "an unknown error");
-	require(boot_pool_pages(regions, count, count) > 0, "no boot pool");
+	must(status == 0 || status == -ENOENT || status == -ENOSPC, "an unknown error");
+	must(boot_pool_pages(regions, count, count) > 0, "no boot pool");
 	if (status == -ENOENT)
 		return;
 	while (desc_plan_walk(regions, count, &p, &cursor, &run)) {
-		require(run.run > 0 && run.pages > 0 && run.pages <= 512, "an empty run");
-		require(run.block >= next, "runs not in order");
+		must(run.run > 0 && run.pages > 0 && run.pages <= 512, "an empty run");
+		must(run.block >= next, "runs not in order");
 		next = run.block + run.run;
 		blocks += run.run;
 		pages += run.run * run.pages;
 	}
-	require(blocks == p.pages, "not as many pageblocks as planned");
-	require(pages + p.undescribed == p.page_count, "pages lost");
-	require(p.pages == 1 || p.pages * 4096 <= 9 * p.page_count, "more than 9 bytes a page");
+	must(blocks == p.pages, "not as many pageblocks as planned");
+	must(pages + p.undescribed == p.page_count, "pages lost");
+	must(p.pages == 1 || p.pages * 4096 <= 9 * p.page_count, "more than 9 bytes a page");
 	for (int i = 0; i < 100 && status == 0; i++) {
 		const struct region *r = region_find(regions, count, p.start);
 
-		require(r && r->kind == REGION_USABLE, "the array is not in usable memory");
-		require(p.start.n >= 256 && p.start.n + p.pages <= region_end(r),
-			"the array does not fit");
+		must(r && r->kind == REGION_USABLE, "the array is not in usable memory");
+		must(p.start.n >= 256 && p.start.n + p.pages <= region_end(r),
+		     "the array does not fit");
 		status = desc_plan_next(regions, count, &p);
 	}
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -108,8 +95,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t count = decode(data, size, in), out_count;
 
 	memcpy(work, in, sizeof work);
-	require(region_build(work, count, out, 2 * count + 1, &out_count) == 0, "no room");
-	require(region_check(out, out_count) == NULL, "not in normal form");
+	must(region_build(work, count, out, 2 * count + 1, &out_count) == 0, "no room");
+	must(region_check(out, out_count) == NULL, "not in normal form");
 	compare(in, count, out, out_count);
 	plan(out, out_count);
 	return 0;

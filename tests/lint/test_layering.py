@@ -42,7 +42,7 @@ def is_cpu_file(path):
 def is_firmware_file(path):
     """May know the firmware: the loader, and its tests against a pretended one."""
     return path.startswith("efi/") or re.match(
-        r"tests/(host/firmware|unit/test_(loader|graphics|options))\.[ch]$", path)
+        r"tests/(host/firmware|unit/test_(loader|graphics|options|bad_maps))\.[ch]$", path)
 
 
 def contracts_for(path):

@@ -10,10 +10,13 @@
 
 #define ORACLE_NOTHING (-1)
 
+/* It judges the fuzzed code, it is not to be explored itself. */
+#define ORACLE_FN static inline __attribute__((no_sanitize("coverage")))
+
 /* Wide enough that no sum of firmware's numbers wraps. */
 typedef unsigned __int128 oracle_wide;
 
-static inline bool oracle_is_dropped(const struct region_input *e)
+ORACLE_FN bool oracle_is_dropped(const struct region_input *e)
 {
 	oracle_wide end = (oracle_wide)e->base + (oracle_wide)e->pages * 4096;
 	oracle_wide last_page;
@@ -27,7 +30,7 @@ static inline bool oracle_is_dropped(const struct region_input *e)
 	return last_page > (oracle_wide)1 << 40;
 }
 
-static inline bool oracle_covers(const struct region_input *e, uint64_t frame)
+ORACLE_FN bool oracle_covers(const struct region_input *e, uint64_t frame)
 {
 	oracle_wide first = (oracle_wide)frame * 4096, past = first + 4096;
 	oracle_wide base = e->base, end = base + (oracle_wide)e->pages * 4096;
@@ -40,7 +43,7 @@ static inline bool oracle_covers(const struct region_input *e, uint64_t frame)
 }
 
 /* The kind of a frame, or ORACLE_NOTHING. */
-static inline int oracle_kind(const struct region_input *in, size_t count, uint64_t frame)
+ORACLE_FN int oracle_kind(const struct region_input *in, size_t count, uint64_t frame)
 {
 	int kind = ORACLE_NOTHING;
 
