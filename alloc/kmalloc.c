@@ -66,19 +66,23 @@ void kheap_init(struct kheap *heap, struct page_allocator *pages)
 
 void *cache_alloc_slow(struct kmem_cache *cache, size_t bytes, uintptr_t caller)
 {
-	port_irq_t irq;
-	void *object;
+	struct kheap *heap = cache->heap;
+	port_irq_t irq = spin_lock(&heap->lock);
+	bool injected = kheap_must_fail(heap, caller);
+	void *object = NULL;
 
-	if (unlikely(guard_is_due(cache->heap))) {
+	if (unlikely(guard_is_due(heap)) && !injected) {
+		spin_unlock(&heap->lock, irq);
 		object = guard_alloc(cache, bytes, caller);
-		if (object)
-			return object;
+		irq = spin_lock(&heap->lock);
 	}
-	irq = spin_lock(&cache->heap->lock);
-	object = cache_take_locked(cache, caller);
-	if (object)
-		magazine_fill_locked(cache);
-	spin_unlock(&cache->heap->lock, irq);
+	if (likely(!object && !injected)) {
+		object = cache_take_locked(cache, caller);
+		if (object)
+			magazine_fill_locked(cache);
+	}
+	kheap_record(heap, TRACE_KMALLOC, object, bytes, caller, injected);
+	spin_unlock(&heap->lock, irq);
 	return object;
 }
 
@@ -155,6 +159,7 @@ void kheap_free_slower(struct kheap *heap, void *object, uintptr_t caller)
 
 		if (slot == SLAB_NO_SLOT)
 			goto refuse;
+		kheap_record(heap, TRACE_KFREE, object, s->cache->object_bytes, caller, false);
 		if (!s->inverse || !magazine_put_locked(s, slot, caller))
 			slab_put_locked(s, slot, caller);
 	} else if (!large_free_locked(heap, object, caller)) {

@@ -45,13 +45,15 @@ struct kmem_cache *kmem_cache_create(struct kheap *heap, const char *name, size_
 				     size_t align)
 {
 	uint32_t object_bytes = typed_bytes(bytes, align);
-	struct kmem_cache *cache;
+	uintptr_t caller = caller_address();
+	struct kmem_cache *cache = NULL;
 	port_irq_t irq;
 
 	if (!object_bytes)
 		return NULL;
 	irq = spin_lock(&heap->lock);
-	cache = cache_take_locked(&heap->cache_cache, caller_address());
+	if (!kheap_must_fail(heap, caller))
+		cache = cache_take_locked(&heap->cache_cache, caller);
 	if (cache) {
 		cache_init(cache, heap, name, object_bytes, KMEM_TYPED);
 		cache->wanted_bytes = (uint32_t)bytes;

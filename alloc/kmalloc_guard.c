@@ -184,6 +184,8 @@ void *guard_alloc(struct kmem_cache *cache, size_t bytes, uintptr_t caller)
 
 void guard_end_locked(struct guard *g, struct guard_slot *s, uintptr_t caller)
 {
+	kheap_record(s->cache->heap, TRACE_KFREE, (const void *)(uintptr_t)s->object, s->bytes,
+		     caller, false);
 	port_guard_unmap(guard_slot_page(g, s));
 	close_neighbours(g, s);
 	s->freed_by = caller;

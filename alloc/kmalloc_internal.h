@@ -295,6 +295,24 @@ struct kheap_large large_counts(const struct kheap *heap);
 must_check port_irq_t kheap_close(struct kheap *heap);
 void kheap_open_locked(struct kheap *heap);
 
+/* Shall this call fail, although there is memory? Lock held. */
+static inline bool kheap_must_fail(struct kheap *heap, uintptr_t caller)
+{
+	return unlikely(heap->watch & WATCH_FAIL) && alloc_fail_hits(&heap->fail, caller);
+}
+
+/* An object came (NULL: it did not) or went: for the trace. Lock held. */
+cold_fn void kheap_record_watched(struct kheap *heap, enum alloc_operation operation,
+				  const void *object, uint64_t bytes, uintptr_t caller,
+				  bool injected);
+
+static inline void kheap_record(struct kheap *heap, enum alloc_operation operation,
+				const void *object, uint64_t bytes, uintptr_t caller, bool injected)
+{
+	if (unlikely(heap->watch & WATCH_TRACE))
+		kheap_record_watched(heap, operation, object, bytes, caller, injected);
+}
+
 /* ---- kmalloc_about.c, kmalloc_misuse.c ---- */
 
 /* A recorded caller in full: kernel text lies in the top 2 GiB. */

@@ -90,6 +90,35 @@ struct kheap_large large_counts(const struct kheap *heap)
 	return sum;
 }
 
+/* ---- for those who watch: all calls come the slow way then ---- */
+
+static bool large_must_fail(struct kheap *heap, size_t bytes, uintptr_t caller)
+{
+	port_irq_t irq;
+	bool injected;
+
+	if (likely(!__atomic_load_n(&heap->watch, __ATOMIC_RELAXED)))
+		return false;
+	irq = spin_lock(&heap->lock);
+	injected = kheap_must_fail(heap, caller);
+	if (injected)
+		kheap_record(heap, TRACE_KMALLOC, NULL, bytes, caller, true);
+	spin_unlock(&heap->lock, irq);
+	return injected;
+}
+
+static void large_record(struct kheap *heap, enum alloc_operation operation, const void *object,
+			 uint64_t bytes, uintptr_t caller)
+{
+	port_irq_t irq;
+
+	if (likely(!__atomic_load_n(&heap->watch, __ATOMIC_RELAXED)))
+		return;
+	irq = spin_lock(&heap->lock);
+	kheap_record(heap, operation, object, bytes, caller, false);
+	spin_unlock(&heap->lock, irq);
+}
+
 /* ---- allocation ---- */
 
 static pfn_t large_take(struct kheap *heap, uint64_t pages, uintptr_t caller)
@@ -129,14 +158,19 @@ static slow_fn void *large_alloc_slow(struct kheap *heap, size_t bytes, unsigned
 	pfn_t head = PFN_NONE;
 	void *object;
 
+	if (large_must_fail(heap, bytes, caller))
+		return NULL;
 	if (likely(pages <= LARGE_PAGES_MAX))
 		head = large_take(heap, pages, caller);
 	if (unlikely(pfn_is_none(head)))
 		head = large_take_hard(heap, pages, caller);
-	if (unlikely(pfn_is_none(head)))
+	if (unlikely(pfn_is_none(head))) {
+		large_record(heap, TRACE_KMALLOC, NULL, bytes, caller);
 		return NULL;
+	}
 	large_count(heap, 1, 0, pages);
 	object = port_phys_to_virt(pfn_to_paddr(head));
+	large_record(heap, TRACE_KMALLOC, object, bytes, caller);
 	if (flags & KMALLOC_ZERO)
 		__builtin_memset(object, 0, pages << PAGE_SHIFT);
 	return object;
@@ -187,15 +221,20 @@ must_check static bool large_free_block(struct kheap *heap, void *object, uintpt
 	paddr_t address = port_virt_to_phys(object);
 	pfn_t head = paddr_to_pfn(address);
 	unsigned order;
+	uint64_t pages;
 
 	if ((address.a & PAGE_MASK) || head.n >= heap->pages->pfn_limit)
 		return false;
 	if (!page_clear_object(heap->pages, head, &order))
 		return false;
-	if (locked)
-		large_count_shared_locked(heap, 0, 1, 0 - ((uint64_t)1 << order));
-	else
-		large_count(heap, 0, 1, 0 - ((uint64_t)1 << order));
+	pages = (uint64_t)1 << order;
+	if (locked) {
+		large_count_shared_locked(heap, 0, 1, 0 - pages);
+		kheap_record(heap, TRACE_KFREE, object, pages << PAGE_SHIFT, caller, false);
+	} else {
+		large_count(heap, 0, 1, 0 - pages);
+		large_record(heap, TRACE_KFREE, object, pages << PAGE_SHIFT, caller);
+	}
 	page_free_slow(heap->pages, head, order, caller);
 	return true;
 }
@@ -251,5 +290,6 @@ bool large_free_locked(struct kheap *heap, void *object, uintptr_t caller)
 		return large_free_block(heap, object, caller, true);
 	page_free_object_run(heap->pages, paddr_to_pfn(port_virt_to_phys(object)), caller);
 	large_count_shared_locked(heap, 0, 1, 0 - pages);
+	kheap_record(heap, TRACE_KFREE, object, pages << PAGE_SHIFT, caller, false);
 	return true;
 }

@@ -9,7 +9,7 @@
  * A CPU that read its entry just before it changed may still be at work in a magazine, with
  * interrupts off. Once each CPU has been seen outside of such a stretch, all come to the lock.
  *
- * Lock: heap->lock for `watch`, `closers` and cpu[].
+ * Lock: heap->lock for `watch`, `closers`, cpu[], `fail` and `trace`.
  */
 #include "kmalloc_internal.h"
 
@@ -60,4 +60,43 @@ void kheap_watch(struct kheap *heap, uint32_t on, uint32_t off)
 	irq = spin_lock(&heap->lock);
 	kheap_open_locked(heap);
 	spin_unlock(&heap->lock, irq);
+}
+
+void kheap_fail(struct kheap *heap, const struct alloc_fail_plan *plan)
+{
+	port_irq_t irq;
+
+	kheap_watch(heap, 0, WATCH_FAIL);
+	if (!plan || plan->mode == ALLOC_FAIL_OFF)
+		return;
+	irq = spin_lock(&heap->lock);
+	heap->fail = (struct alloc_fail){.plan = *plan};
+	spin_unlock(&heap->lock, irq);
+	kheap_watch(heap, WATCH_FAIL, 0);
+}
+
+void kheap_trace(struct kheap *heap, struct alloc_trace *trace)
+{
+	port_irq_t irq;
+
+	kheap_watch(heap, 0, WATCH_TRACE);
+	irq = spin_lock(&heap->lock);
+	heap->trace = trace;
+	spin_unlock(&heap->lock, irq);
+	if (trace)
+		kheap_watch(heap, WATCH_TRACE, 0);
+}
+
+void kheap_record_watched(struct kheap *heap, enum alloc_operation operation, const void *object,
+			  uint64_t bytes, uintptr_t caller, bool injected)
+{
+	const struct alloc_event event = {
+		.operation = (uint8_t)operation,
+		.address = (uintptr_t)object,
+		.bytes = bytes,
+		.caller = caller,
+		.injected = injected,
+	};
+
+	alloc_trace_add(heap->trace, event);
 }

@@ -116,9 +116,10 @@ static size_t take_some(struct page_allocator *pa, unsigned flags, uint64_t desc
 
 size_t page_alloc_bulk(struct page_allocator *pa, pfn_t *out, size_t count, unsigned flags)
 {
-	uint64_t desc = DESC_HEAD_1(0) | DESC_CALLER(caller_address());
+	uintptr_t caller = caller_address();
+	uint64_t desc = DESC_HEAD_1(0) | DESC_CALLER(caller);
+	bool more = true, injected = false;
 	size_t done = 0;
-	bool more = true;
 
 	while (done < count && more) {
 		size_t chunk_end = count - done > CHUNK ? done + CHUNK : count;
@@ -126,6 +127,10 @@ size_t page_alloc_bulk(struct page_allocator *pa, pfn_t *out, size_t count, unsi
 		port_irq_t irq = spin_lock(&pa->lock);
 
 		page_settle(pa);
+		if (!done && page_must_fail(pa, caller)) {
+			injected = true;
+			more = false;
+		}
 		while (done < chunk_end && more) {
 			size_t n = take_some(pa, flags, desc, out + done, chunk_end - done);
 
@@ -134,7 +139,9 @@ size_t page_alloc_bulk(struct page_allocator *pa, pfn_t *out, size_t count, unsi
 		}
 		pa->counters.allocs[0] += done - before;
 		pa->counters.bulk_pages += done - before;
-		pa->counters.failures += !more;
+		pa->counters.failures += !more && !injected;
+		page_record(pa, TRACE_BULK_ALLOC, done > before ? out[before].n : PFN_NONE.n,
+			    more ? done - before : chunk_end - before, caller, injected);
 		spin_unlock(&pa->lock, irq);
 	}
 	for (size_t i = 0; flags & PAGE_ZEROED && i < done; i++)
@@ -198,6 +205,8 @@ void page_free_bulk(struct page_allocator *pa, const pfn_t *frames, size_t count
 		bool refused = n < chunk;
 
 		pa->counters.frees[0] += n;
+		if (n)
+			page_record(pa, TRACE_BULK_FREE, frames[done].n, n, caller, false);
 		if (refused)
 			page_diagnose(pa, frames[done + n].n, DESC_HEAD_1(0), caller, &misuse);
 		spin_unlock(&pa->lock, irq);

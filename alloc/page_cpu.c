@@ -302,9 +302,9 @@ static void unlock_and_report(struct page_allocator *pa, port_irq_t irq, uintptr
 		report_twice(pa, twice, caller);
 }
 
-static uint64_t take_slow(struct page_allocator *pa, unsigned order, unsigned flags)
+static inline __attribute__((always_inline)) uint64_t
+take_slow(struct page_allocator *pa, struct page_cpu *pc, unsigned order, unsigned flags)
 {
-	struct page_cpu *pc = page_cpu_own(pa);
 	uint64_t frame = PFN_NONE.n;
 
 	if (pc && page_is_cached(order, flags)) {
@@ -316,24 +316,41 @@ static uint64_t take_slow(struct page_allocator *pa, unsigned order, unsigned fl
 		if (frame != PFN_NONE.n)
 			return frame;
 	}
-	frame = page_take(pa, order, (uint64_t)1 << order, flags);
-	if (frame == PFN_NONE.n && page_cpu_drain_own(pa))
+	if (likely(order <= PAGE_ORDER_MAX)) {
 		frame = page_take(pa, order, (uint64_t)1 << order, flags);
-	pa->counters.allocs[order] += frame != PFN_NONE.n;
+		if (frame == PFN_NONE.n && page_cpu_drain_own(pa))
+			frame = page_take(pa, order, (uint64_t)1 << order, flags);
+	}
+	if (likely(frame != PFN_NONE.n))
+		pa->counters.allocs[order]++;
+	else
+		pa->counters.failures++;
+	return frame;
+}
+
+/* The same while anything watches: never through the caches. */
+static cold_fn uint64_t take_watched(struct page_allocator *pa, unsigned order, unsigned flags,
+				     uintptr_t caller)
+{
+	uint64_t pages = order <= PAGE_ORDER_MAX ? (uint64_t)1 << order : 0;
+	bool injected = page_must_fail(pa, caller);
+	uint64_t frame = injected ? PFN_NONE.n : take_slow(pa, NULL, order, flags);
+
+	page_record(pa, TRACE_PAGE_ALLOC, frame, pages, caller, injected);
 	return frame;
 }
 
 pfn_t page_alloc_slow(struct page_allocator *pa, unsigned order, unsigned flags, uintptr_t caller)
 {
-	uint64_t frame = PFN_NONE.n;
 	port_irq_t irq = spin_lock(&pa->lock);
+	uint64_t frame;
 
-	if (likely(order <= PAGE_ORDER_MAX))
-		frame = take_slow(pa, order, flags);
+	if (unlikely(pa->watch))
+		frame = take_watched(pa, order, flags, caller);
+	else
+		frame = take_slow(pa, pa->caches[port_cpu()], order, flags);
 	if (likely(frame != PFN_NONE.n))
 		pa->descs[frame].word = DESC_HEAD_1(order) | DESC_CALLER(caller);
-	else
-		pa->counters.failures++;
 	unlock_and_report(pa, irq, caller);
 
 	if (flags & PAGE_ZEROED && frame != PFN_NONE.n)
@@ -341,9 +358,9 @@ pfn_t page_alloc_slow(struct page_allocator *pa, unsigned order, unsigned flags,
 	return pfn(frame);
 }
 
-static void give_slow(struct page_allocator *pa, uint64_t head, unsigned order)
+static inline __attribute__((always_inline)) void
+give_slow(struct page_allocator *pa, struct page_cpu *pc, uint64_t head, unsigned order)
 {
-	struct page_cpu *pc = page_cpu_own(pa);
 	uint64_t limit = order < PAGE_CACHE_ORDERS ? pa->cache_limit[order] : 0;
 
 	if (pc && limit) {
@@ -361,6 +378,13 @@ static void give_slow(struct page_allocator *pa, uint64_t head, unsigned order)
 	page_give(pa, head, (uint64_t)1 << order);
 }
 
+static cold_fn void give_watched(struct page_allocator *pa, uint64_t head, unsigned order,
+				 uintptr_t caller)
+{
+	page_record(pa, TRACE_PAGE_FREE, head, (uint64_t)1 << order, caller, false);
+	give_slow(pa, NULL, head, order);
+}
+
 void page_free_slow(struct page_allocator *pa, pfn_t head, unsigned order, uintptr_t caller)
 {
 	struct misuse misuse;
@@ -371,7 +395,10 @@ void page_free_slow(struct page_allocator *pa, pfn_t head, unsigned order, uintp
 
 		if (likely((uint32_t)*word == DESC_HEAD_1(order))) {
 			*word = PAGE_NONE | DESC_CALLER(caller);
-			give_slow(pa, head.n, order);
+			if (unlikely(pa->watch))
+				give_watched(pa, head.n, order, caller);
+			else
+				give_slow(pa, pa->caches[port_cpu()], head.n, order);
 			unlock_and_report(pa, irq, caller);
 			return;
 		}

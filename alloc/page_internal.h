@@ -134,11 +134,6 @@ void page_cpu_limits(struct page_allocator *pa);
 void page_cpu_moved(const struct page_allocator *pa, unsigned cpu);
 /* Prepare a cache in zeroed memory. */
 void page_cpu_start(struct page_allocator *pa, unsigned cpu, struct page_cpu *pc);
-/* The cache this CPU may use with the lock held: none while anything watches. */
-static inline struct page_cpu *page_cpu_own(const struct page_allocator *pa)
-{
-	return unlikely(pa->watch) ? NULL : pa->caches[port_cpu()];
-}
 /* Bring the summaries of dirty pageblocks up to date. Lock held. */
 void page_settle_dirty(struct page_allocator *pa);
 
@@ -158,6 +153,23 @@ void page_cpu_publish(struct page_allocator *pa, unsigned cpu);
  */
 must_check port_irq_t page_close(struct page_allocator *pa);
 void page_open_locked(struct page_allocator *pa);
+
+/* Shall this call fail, although there is memory? Lock held. */
+static inline bool page_must_fail(struct page_allocator *pa, uintptr_t caller)
+{
+	return unlikely(pa->watch & WATCH_FAIL) && alloc_fail_hits(&pa->fail, caller);
+}
+
+/* Pages came (from PFN_NONE's n on: they did not) or went: for the trace. Lock held. */
+cold_fn void page_record_watched(struct page_allocator *pa, enum alloc_operation operation,
+				 uint64_t frame, uint64_t pages, uintptr_t caller, bool injected);
+
+static inline void page_record(struct page_allocator *pa, enum alloc_operation operation,
+			       uint64_t frame, uint64_t pages, uintptr_t caller, bool injected)
+{
+	if (unlikely(pa->watch & WATCH_TRACE))
+		page_record_watched(pa, operation, frame, pages, caller, injected);
+}
 
 /* alloc/page_bulk.c: up to `room` single pages of one zone, descriptors left alone. Lock held. */
 size_t page_take_singles(struct page_allocator *pa, unsigned zone, pfn_t *out, size_t room);

@@ -24,8 +24,9 @@ pfn_t page_alloc_run_for(struct page_allocator *pa, uint64_t pages, unsigned fla
 {
 	uint64_t frame = PFN_NONE.n;
 	port_irq_t irq = spin_lock(&pa->lock);
+	bool injected = page_must_fail(pa, caller);
 
-	if (pages >= 1 && pages <= SUPERBLOCK_PAGES) {
+	if (pages >= 1 && pages <= SUPERBLOCK_PAGES && !injected) {
 		frame = page_take(pa, order_for(pages), pages, flags);
 		if (unlikely(frame == PFN_NONE.n) && page_cpu_drain_own(pa))
 			frame = page_take(pa, order_for(pages), pages, flags);
@@ -35,8 +36,9 @@ pfn_t page_alloc_run_for(struct page_allocator *pa, uint64_t pages, unsigned fla
 			DESC_RUN(pages) | (flags & PAGE_OBJECT) | DESC_CALLER(caller);
 		pa->counters.run_allocs++;
 	} else {
-		pa->counters.failures++;
+		pa->counters.failures += !injected;
 	}
+	page_record(pa, TRACE_RUN_ALLOC, frame, pages, caller, injected);
 	spin_unlock(&pa->lock, irq);
 
 	if (flags & PAGE_ZEROED && frame != PFN_NONE.n)
@@ -64,6 +66,7 @@ static void free_run(struct page_allocator *pa, pfn_t head, uint64_t kind, uintp
 			*word = PAGE_NONE | DESC_CALLER(caller);
 			pa->counters.run_frees++;
 			page_give(pa, head.n, pages);
+			page_record(pa, TRACE_RUN_FREE, head.n, pages, caller, false);
 			spin_unlock(&pa->lock, irq);
 			return;
 		}

@@ -9,7 +9,7 @@
  * A CPU that read its entry just before it changed may still be at work in its cache, with
  * interrupts off. Once each CPU has been seen outside of such a stretch, all come to the lock.
  *
- * Lock: pa->lock for `watch`, `closers` and cpu[].
+ * Lock: pa->lock for `watch`, `closers`, cpu[], `fail` and `trace`.
  */
 #include "page_internal.h"
 
@@ -58,4 +58,43 @@ void page_watch(struct page_allocator *pa, uint32_t on, uint32_t off)
 	irq = spin_lock(&pa->lock);
 	page_open_locked(pa);
 	spin_unlock(&pa->lock, irq);
+}
+
+void page_fail(struct page_allocator *pa, const struct alloc_fail_plan *plan)
+{
+	port_irq_t irq;
+
+	page_watch(pa, 0, WATCH_FAIL);
+	if (!plan || plan->mode == ALLOC_FAIL_OFF)
+		return;
+	irq = spin_lock(&pa->lock);
+	pa->fail = (struct alloc_fail){.plan = *plan};
+	spin_unlock(&pa->lock, irq);
+	page_watch(pa, WATCH_FAIL, 0);
+}
+
+void page_trace(struct page_allocator *pa, struct alloc_trace *trace)
+{
+	port_irq_t irq;
+
+	page_watch(pa, 0, WATCH_TRACE);
+	irq = spin_lock(&pa->lock);
+	pa->trace = trace;
+	spin_unlock(&pa->lock, irq);
+	if (trace)
+		page_watch(pa, WATCH_TRACE, 0);
+}
+
+void page_record_watched(struct page_allocator *pa, enum alloc_operation operation, uint64_t frame,
+			 uint64_t pages, uintptr_t caller, bool injected)
+{
+	const struct alloc_event event = {
+		.operation = (uint8_t)operation,
+		.address = frame == PFN_NONE.n ? 0 : frame << PAGE_SHIFT,
+		.bytes = pages << PAGE_SHIFT,
+		.caller = caller,
+		.injected = injected,
+	};
+
+	alloc_trace_add(pa->trace, event);
 }

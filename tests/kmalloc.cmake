@@ -1,6 +1,7 @@
 # kmalloc, over the real page allocator.
-set(KMALLOC_UNDER_TEST alloc/kmalloc.c alloc/kmalloc_about.c alloc/kmalloc_cache.c alloc/kmalloc_check.c
-	alloc/kmalloc_guard.c alloc/kmalloc_guard_hit.c alloc/kmalloc_kernel.c alloc/kmalloc_large.c alloc/kmalloc_misuse.c alloc/kmalloc_stats.c alloc/kmalloc_watch.c alloc/magazine.c alloc/slab.c
+set(KMALLOC_UNDER_TEST alloc/alloc_fail.c alloc/alloc_trace.c alloc/kmalloc.c alloc/kmalloc_about.c
+	alloc/kmalloc_cache.c alloc/kmalloc_check.c alloc/kmalloc_guard.c alloc/kmalloc_guard_hit.c alloc/kmalloc_kernel.c
+	alloc/kmalloc_large.c alloc/kmalloc_misuse.c alloc/kmalloc_stats.c alloc/kmalloc_watch.c alloc/magazine.c alloc/slab.c
 	alloc/page.c alloc/page_block.c alloc/page_bulk.c alloc/page_check.c alloc/page_cpu.c alloc/page_init.c
 	alloc/page_misuse.c alloc/page_node.c alloc/page_run.c alloc/page_share.c alloc/page_stats.c alloc/page_watch.c alloc/desc_plan.c
 	alloc/region.c tests/host/pages.c)
@@ -11,6 +12,8 @@ quire_host_test(test_kmalloc_guard SOURCES tests/unit/test_kmalloc_guard.c ${KMA
 quire_host_test(test_kmalloc_oom SOURCES tests/unit/test_kmalloc_oom.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_threads SOURCES tests/unit/test_kmalloc_threads.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_watch SOURCES tests/unit/test_kmalloc_watch.c ${KMALLOC_UNDER_TEST})
+quire_host_test(test_alloc_fail SOURCES tests/unit/test_alloc_fail.c ${KMALLOC_UNDER_TEST})
+quire_host_test(test_alloc_trace SOURCES tests/unit/test_alloc_trace.c ${KMALLOC_UNDER_TEST})
 quire_host_test(model_kmalloc SOURCES tests/model/model_kmalloc.c ${KMALLOC_UNDER_TEST} LABELS model)
 
 # Instruction counts, outside ctest: cmake --build build --target bench_kmalloc, then tests/bench/kmalloc.sh.

@@ -92,6 +92,8 @@ struct kheap {
 	struct guard *guard;           /* quire/kheap_guard.h; NULL: none */
 	bool guard_due[PORT_CPUS_MAX]; /* the CPU's next object is to be guarded; its own */
 	uint32_t closers;              /* others who want the magazines closed meanwhile */
+	struct alloc_fail fail;        /* with WATCH_FAIL */
+	struct alloc_trace *trace;     /* with WATCH_TRACE */
 	struct list caches;            /* every cache: classes, the internal ones, typed ones */
 	uint8_t class_of[KMALLOC_SMALL_MAX / 8 +
 			 1]; /* index into classes, for bytes / 8 rounded up */
@@ -131,6 +133,12 @@ void kheap_cpu_drain(struct kheap *heap, unsigned cpu);
  * Context: thread, no locks; with interrupts off only while one CPU is online.
  */
 void kheap_watch(struct kheap *heap, uint32_t on, uint32_t off);
+
+/* Let calls fail as planned, counted from now on; NULL: no more. Context as for kheap_watch(). */
+void kheap_fail(struct kheap *heap, const struct alloc_fail_plan *plan);
+
+/* Record events there; NULL: no more, and nobody uses the old one on return. The same context. */
+void kheap_trace(struct kheap *heap, struct alloc_trace *trace);
 
 /* The one place that decides what a CPU's fast path sees. heap->lock held. */
 void kheap_cpu_publish(struct kheap *heap, unsigned cpu);

@@ -29,6 +29,8 @@
 #ifndef QUIRE_PAGE_H
 #define QUIRE_PAGE_H
 
+#include <quire/alloc_fail.h>
+#include <quire/alloc_trace.h>
 #include <quire/alloc_watch.h>
 #include <quire/desc_plan.h>
 #include <quire/spinlock.h>
@@ -164,6 +166,8 @@ struct page_allocator {
 	struct page_cpu *caches[PORT_CPUS_MAX];  /* NULL: not online */
 	uint32_t watch;                          /* enum alloc_watch; changes under the lock */
 	uint32_t closers;                        /* others who want the caches closed meanwhile */
+	struct alloc_fail fail;                  /* with WATCH_FAIL */
+	struct alloc_trace *trace;               /* with WATCH_TRACE */
 	unsigned cpus;                           /* one past the highest that is */
 	uint64_t cache_limit[PAGE_CACHE_ORDERS]; /* blocks a CPU may keep */
 	uint64_t cached_twice;                   /* a frame found in two caches, to be reported */
@@ -224,6 +228,12 @@ void page_cpu_drain(struct page_allocator *pa, unsigned cpu);
  * Context: thread, no locks; with interrupts off only while one CPU is online.
  */
 void page_watch(struct page_allocator *pa, uint32_t on, uint32_t off);
+
+/* Let calls fail as planned, counted from now on; NULL: no more. Context as for page_watch(). */
+void page_fail(struct page_allocator *pa, const struct alloc_fail_plan *plan);
+
+/* Record events there; NULL: no more, and nobody uses the old one on return. The same context. */
+void page_trace(struct page_allocator *pa, struct alloc_trace *trace);
 
 /* 2^order frames, aligned to their size; order 0..PAGE_ORDER_MAX, else PFN_NONE. One reference. */
 must_check static inline pfn_t page_alloc(struct page_allocator *pa, unsigned order,

@@ -19,6 +19,7 @@ enum lock_rank {
 	LOCK_RANK_STACKS = 20, /* kernel stack slots and page tables */
 	LOCK_RANK_KMALLOC = 30,
 	LOCK_RANK_PAGES = 40,
+	LOCK_RANK_TRACE = 45,   /* the ring of allocator events */
 	LOCK_RANK_CONSOLE = 50, /* the sinks; prints lines of the log while it holds this */
 	LOCK_RANK_LOG = 60,     /* innermost: the ring, and the key queue */
 };

@@ -21,8 +21,8 @@ PASSED_ON = {"include/quire/errno.h": "errno.h", "include/quire/string.h": "stri
 # Contracts of no part in particular.
 BASIC = {"assert.h", "compiler.h", "errno.h", "list.h", "string.h", "types.h"}
 REGIONS = {"desc_plan.h", "memmap.h", "region.h"}
-ALLOC = BASIC | REGIONS | {"boot_pool.h", "kheap_guard.h", "kmalloc.h", "page.h", "port.h",
-                           "spinlock.h"}
+ALLOC = BASIC | REGIONS | {"alloc_fail.h", "alloc_trace.h", "alloc_watch.h", "boot_pool.h",
+                           "kheap_guard.h", "kmalloc.h", "page.h", "port.h", "spinlock.h"}
 PROC = ALLOC | {"thread.h", "message_queue.h", "workload.h"}
 EFI = BASIC | REGIONS | {"arch.h", "boot_info.h", "utf8.h"}
 
