@@ -53,6 +53,7 @@ struct cpu {
 	uint64_t tlb_seen;    /* atomic; the last request to forget translations it has met */
 	uint64_t sync_seen;   /* atomic; the last request met in the interrupt */
 	bool resting;         /* atomic; halted, and will look at tlb_seen before it goes on */
+	bool was_resting;     /* the interrupt that is handled ended a rest */
 	uint32_t started;     /* atomic; enum cpu_start, smp.c */
 	uint32_t rest_ticks;  /* ticks since the idle thread began to run */
 	bool tick_stopped;    /* nothing to do for long: the timer is off. idle.c */

@@ -3,7 +3,8 @@
  * A CPU with nothing to run.
  *
  *   halted:  resting = true     nobody need ask it to forget a translation (tlb.c):
- *                               it looks for itself before it goes on
+ *                               it looks for itself before it goes on, and before the handler
+ *                               of the interrupt that wakes it: that may look at anything
  *   long idle:                  its tick is off; a kick or a device wakes it
  *
  * The boot CPU's tick goes on for ever: it wakes all sleepers and polls the devices. Each CPU
@@ -21,11 +22,21 @@ static void stop_resting(struct cpu *c)
 	tlb_answer();
 }
 
+void idle_interrupted(void)
+{
+	struct cpu *c = this_cpu();
+
+	c->was_resting = c->resting;
+	if (c->was_resting)
+		stop_resting(c);
+}
+
 void port_idle(void)
 {
 	struct cpu *c = this_cpu();
 
-	__atomic_store_n(&c->resting, true, __ATOMIC_SEQ_CST);
+	/* Seen late, it costs an interrupt that was not needed. */
+	__atomic_store_n(&c->resting, true, __ATOMIC_RELEASE);
 	/* sti takes effect after the next instruction: no interrupt is lost before the hlt. */
 	__asm__ volatile("sti\n\thlt\n\tcli" : : : "memory");
 	stop_resting(c);
@@ -46,7 +57,7 @@ void port_idle_end(void)
 
 void idle_tick(struct cpu *c)
 {
-	if (!__atomic_load_n(&c->resting, __ATOMIC_RELAXED) || ++c->rest_ticks < REST_TICKS)
+	if (!c->was_resting || ++c->rest_ticks < REST_TICKS)
 		return;
 	c->tick_stopped = true;
 	tick_stop();

@@ -53,7 +53,8 @@ void tick_init(void);
 void tick_start(void); /* on this CPU, at the rate tick_init() has measured */
 void tick_stop(void);
 
-/* idle.c: a tick on a CPU other than the boot CPU. */
+/* idle.c: every interrupt, before its handler; a tick on a CPU other than the boot CPU. */
+void idle_interrupted(void);
 void idle_tick(struct cpu *c);
 
 /* smp.c: for the NMI handler. Another CPU may have stopped all. */

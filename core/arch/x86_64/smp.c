@@ -64,7 +64,7 @@ static struct {
 
 unsigned port_cpus(void)
 {
-	return __atomic_load_n(&online, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&online, __ATOMIC_SEQ_CST); /* in one order with tlb.c's requests */
 }
 
 struct cpu *cpu_at(unsigned index)
@@ -177,7 +177,8 @@ static noreturn_fn __attribute__((no_stack_protector)) void begin(struct cpu *c)
 	__atomic_store_n(&c->started, CPU_ALIVE, __ATOMIC_RELEASE);
 	while (start_state(c) != CPU_RUNNING)
 		__asm__ volatile("pause");
-	tlb_answer(); /* from here on it is asked like everybody else */
+	write_cr3(kernel_root.a); /* of what it saw while it waited nobody told it to forget anything */
+	tlb_answer();             /* from here on it is asked like everybody else */
 	tick_start();
 	sched_cpu_run();
 }
@@ -252,7 +253,7 @@ void arch_smp_release(void)
 {
 	struct cpu *c = cpus[online];
 
-	__atomic_store_n(&online, online + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&online, online + 1, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&c->started, CPU_RUNNING, __ATOMIC_RELEASE);
 }
 

@@ -80,9 +80,10 @@ static void wait_for(const struct cpu *c, uint64_t request, bool sync)
 
 static void ask_all(bool sync)
 {
-	unsigned cpus = port_cpus();
 	port_irq_t irq = port_irq_save();
 	uint64_t request = __atomic_add_fetch(&requests, 1, __ATOMIC_SEQ_CST);
+	/* Counted first: a CPU that joins is listed first, and then looks at the count. */
+	unsigned cpus = port_cpus();
 
 	tlb_answer();
 	__atomic_store_n(&this_cpu()->sync_seen, request, __ATOMIC_RELAXED); /* we are here */

@@ -125,6 +125,7 @@ void trap_dispatch(struct trap_frame *f)
 		exception(f);
 		return;
 	}
+	idle_interrupted();
 	if (handlers[f->vector])
 		handlers[f->vector]();
 	else
