@@ -177,7 +177,7 @@ static noreturn_fn __attribute__((no_stack_protector)) void begin(struct cpu *c)
 	__atomic_store_n(&c->started, CPU_ALIVE, __ATOMIC_RELEASE);
 	while (start_state(c) != CPU_RUNNING)
 		__asm__ volatile("pause");
-	write_cr3(kernel_root.a); /* of what it saw while it waited nobody told it to forget anything */
+	write_cr3(kernel_root.a); /* while it waited nobody told it what to forget */
 	tlb_answer();             /* from here on it is asked like everybody else */
 	tick_start();
 	sched_cpu_run();
