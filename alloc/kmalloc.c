@@ -52,14 +52,19 @@ void kheap_init(struct kheap *heap, struct page_allocator *pages)
 			   KMEM_CLASS);
 	for (unsigned i = 0; i < KMALLOC_CLASSES; i++)
 		heap->classes[i].magazine = i;
-	for (size_t i = 0; i < array_len(heap->class_of); i++)
-		heap->class_of[i] = (uint8_t)kmalloc_class(i * 8);
+	for (size_t i = KMALLOC_CLASSES, end = array_len(heap->class_of); i-- > 0;) {
+		size_t first = i ? kmalloc_class_bytes((unsigned)i - 1) + 1u : 0;
+
+		__builtin_memset(&heap->class_of[first], (int)i, end - first);
+		end = first;
+	}
 	for (unsigned i = 0; i < KHEAP_HEADERS; i++)
 		cache_init(&heap->headers[i], heap, header_names[i], slab_header_bytes(i),
 			   KMEM_INTERNAL);
 	cache_init(&heap->magazines, heap, "magazines", MAGAZINE_BYTES(MAGAZINE_LONG) + 8,
 		   KMEM_INTERNAL);
 	cache_init(&heap->cache_cache, heap, "caches", sizeof(struct kmem_cache), KMEM_INTERNAL);
+	port_heap_publish(heap, 0);
 }
 
 /* ---- allocation ---- */
@@ -97,7 +102,8 @@ static slow_fn void *cache_alloc_slower(struct kmem_cache *cache, size_t bytes, 
 	return object;
 }
 
-void *kheap_alloc(struct kheap *heap, size_t bytes, unsigned flags, uintptr_t caller)
+/* (slow_fn: one copy of each fast path is enough for those below.) */
+slow_fn void *kheap_alloc(struct kheap *heap, size_t bytes, unsigned flags, uintptr_t caller)
 {
 	uint32_t class;
 	void *object;
@@ -160,7 +166,7 @@ void kheap_free_slower(struct kheap *heap, void *object, uintptr_t caller)
 		if (slot == SLAB_NO_SLOT)
 			goto refuse;
 		kheap_record(heap, TRACE_KFREE, object, s->cache->object_bytes, caller, false);
-		if (!s->inverse || !magazine_put_locked(s, slot, caller))
+		if (!slab_is_quick(s) || !magazine_put_locked(s, slot, caller))
 			slab_put_locked(s, slot, caller);
 	} else if (!large_free_locked(heap, object, caller)) {
 		goto refuse;
@@ -178,7 +184,7 @@ void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller)
 		large_free(heap, object, caller);
 }
 
-void kheap_free(struct kheap *heap, void *object, uintptr_t caller)
+slow_fn void kheap_free(struct kheap *heap, void *object, uintptr_t caller)
 {
 	if (unlikely(!kheap_free_fast(heap, object)))
 		kheap_free_slow(heap, object, caller);
@@ -211,7 +217,7 @@ void kmem_cache_free(struct kmem_cache *cache, void *object)
 	struct kheap *heap = cache->heap;
 	struct slab *s = slab_of_fast(heap, object);
 
-	if (unlikely(!s || s->cache != cache || !slab_free_fast(heap, s, object)))
+	if (unlikely(!s || s->cache != cache || !magazine_push(heap, s, object)))
 		kmem_cache_free_slow(cache, object, caller_address());
 }
 

@@ -67,10 +67,12 @@ static const char *check_slab(struct kmem_cache *cache, const struct slab *s, st
 		return "kmalloc: more slabs in lists than counted";
 	if (s->cache != cache)
 		return "kmalloc: a slab is in the lists of a cache that is not its own";
-	if (s->magazine != cache->magazine)
-		return "kmalloc: a slab has another cache's magazines";
-	if (s->inverse && !slab_may_be_quick(s))
+	if (slab_is_quick(s) && !slab_may_be_quick(s))
 		return "kmalloc: a slab is quick that must not be";
+	if (slab_is_quick(s) && s->magazine != cache->magazine)
+		return "kmalloc: a slab has another cache's magazines";
+	if (s->inverse != ~(uint64_t)0 / cache->object_bytes + 1)
+		return "kmalloc: a slab divides by another object size";
 	if (s->base % PAGE_BYTES)
 		return "kmalloc: a slab is not aligned";
 	home = slab_of(cache->heap, s);

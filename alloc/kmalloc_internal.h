@@ -54,11 +54,11 @@ _Static_assert(sizeof(struct slab_track) == PAGE_BYTES, "the record of callers i
  */
 struct slab {
 	struct kmem_cache *cache;
-	uint64_t base;    /* address of slot 0 */
-	uint64_t inverse; /* ceil(2^64 / object_bytes), where kmalloc_fast.h may serve, else 0 */
+	uint64_t base;            /* address of slot 0 */
+	uint64_t inverse;         /* ceil(2^64 / object_bytes) */
 	struct slab_track *track; /* or NULL */
 	struct list link;         /* in cache->partial, ->full or ->empty; in none while current */
-	uint16_t magazine;        /* cache->magazine */
+	uint16_t magazine;        /* cache->magazine, or KHEAP_MAGAZINES: not to be served */
 	uint16_t word;            /* no slot is FREE in the words before this one */
 	uint32_t free;            /* slots that are FREE */
 	uint64_t states[];        /* enum slot_state, a byte each */
@@ -335,6 +335,12 @@ cold_fn void kheap_refuse(struct kheap *heap, const void *object, const struct k
 static inline bool slab_may_be_quick(const struct slab *s)
 {
 	return s->cache->magazine < KHEAP_MAGAZINES && !s->track;
+}
+
+/* Does it? What is freed of the others goes straight back into them. */
+static inline bool slab_is_quick(const struct slab *s)
+{
+	return __atomic_load_n(&s->magazine, __ATOMIC_RELAXED) < KHEAP_MAGAZINES;
 }
 
 /* The FREE slots of a word of states, as their top bits. */

@@ -8,18 +8,32 @@
  */
 #include "kmalloc_fast.h"
 
+/* What kmalloc() and kfree() leave: their arguments stay where they are. */
+static slow_fn void *kmalloc_large(size_t bytes, uintptr_t caller)
+{
+	return large_alloc(&kernel_heap, bytes, 0, caller);
+}
+
+static slow_fn void *kmalloc_slow(size_t bytes, uintptr_t caller)
+{
+	struct kmem_cache *cache = &kernel_heap.classes[kheap_class(&kernel_heap, bytes)];
+
+	return cache_alloc_slow(cache, bytes, caller);
+}
+
+static slow_fn void kfree_slow(void *object, uintptr_t caller)
+{
+	kheap_free_slow(&kernel_heap, object, caller);
+}
+
 void *kmalloc(size_t bytes)
 {
-	uint32_t class;
 	void *object;
 
 	if (unlikely(bytes > KMALLOC_SMALL_MAX))
-		return large_alloc(&kernel_heap, bytes, 0, caller_address());
-	class = kheap_class(&kernel_heap, bytes);
-	object = magazine_pop(&kernel_heap, class);
-	if (unlikely(!object))
-		return cache_alloc_slow(&kernel_heap.classes[class], bytes, caller_address());
-	return object;
+		return kmalloc_large(bytes, caller_address());
+	object = magazine_pop(&kernel_heap, kheap_class(&kernel_heap, bytes));
+	return likely(object) ? object : kmalloc_slow(bytes, caller_address());
 }
 
 void *kzalloc(size_t bytes)
@@ -58,7 +72,7 @@ void *krealloc(void *object, size_t bytes)
 void kfree(void *object)
 {
 	if (unlikely(!kheap_free_fast(&kernel_heap, object)))
-		kheap_free_slow(&kernel_heap, object, caller_address());
+		kfree_slow(object, caller_address());
 }
 
 size_t kmalloc_size(const void *object)

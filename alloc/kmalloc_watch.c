@@ -6,8 +6,8 @@
  *   cpu[n] = online[n]  <=>  watch = 0 and closers = 0 and CPU n owes no sample (kmalloc_guard.c)
  *   watch != 0 and closers = 0  =>  every magazine is empty
  *
- * A CPU that read its entry just before it changed may still be at work in a magazine, with
- * interrupts off. Once each CPU has been seen outside of such a stretch, all come to the lock.
+ * A CPU that read its entry just before it changed may still be at work in a magazine, but nothing
+ * of that outlasts an interrupt. Once each CPU has taken one, all come to the lock.
  *
  * Lock: heap->lock for `watch`, `closers`, cpu[], `fail` and `trace`.
  */
@@ -19,6 +19,7 @@ void kheap_cpu_publish(struct kheap *heap, unsigned cpu)
 
 	__atomic_store_n(&heap->cpu[cpu], open ? heap->online[cpu] : &heap->nobody,
 			 __ATOMIC_RELEASE);
+	port_heap_publish(heap, cpu);
 }
 
 static void publish_all(struct kheap *heap)

@@ -297,7 +297,7 @@ int kheap_cpu_online(struct kheap *heap, unsigned cpu)
 	if (pfn_is_none(page))
 		return -ENOMEM;
 	c = port_phys_to_virt(pfn_to_paddr(page));
-	for (unsigned i = 0; i < KHEAP_MAGAZINES; i++)
+	for (unsigned i = 0; i <= KHEAP_MAGAZINES; i++)
 		c->magazines[i] = &magazine_none;
 	irq = spin_lock(&heap->lock);
 	heap->online[cpu] = c;

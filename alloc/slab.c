@@ -157,12 +157,16 @@ static void track_free(struct kheap *heap, struct slab_track *track, uintptr_t c
 	heap->track_pages_held--;
 }
 
+/* The magazines in which kmalloc_fast.h puts the slab's objects; KHEAP_MAGAZINES are nobody's. */
+static void slab_set_magazine(struct slab *s, uint32_t magazine)
+{
+	__atomic_store_n(&s->magazine, (uint16_t)magazine, __ATOMIC_RELAXED);
+}
+
 /* Let kmalloc_fast.h serve, where it may. */
 static void slab_quicken(struct slab *s)
 {
-	uint64_t inverse = ~(uint64_t)0 / s->cache->object_bytes + 1;
-
-	__atomic_store_n(&s->inverse, slab_may_be_quick(s) ? inverse : 0, __ATOMIC_RELAXED);
+	slab_set_magazine(s, slab_may_be_quick(s) ? s->cache->magazine : KHEAP_MAGAZINES);
 }
 
 /* A slab of the cache with every object free, in no list. NULL when out of memory. */
@@ -187,7 +191,7 @@ static struct slab *slab_create(struct kmem_cache *cache, uintptr_t caller)
 		.cache = cache,
 		.base = (uintptr_t)base,
 		.track = heap->watch & WATCH_TRACK && !internal ? track_alloc(heap, caller) : NULL,
-		.magazine = (uint16_t)cache->magazine,
+		.inverse = ~(uint64_t)0 / cache->object_bytes + 1,
 	};
 	slab_quicken(s);
 	list_init(&s->link);
@@ -282,7 +286,7 @@ void *cache_take_easily_locked(struct kmem_cache *cache, uintptr_t caller)
 /*
  * Magazines hand out what was freed last, whichever slab it is of; so a slab that is
  * nearly empty need never become so. Therefore such slabs are picked, and what is freed of
- * them goes straight back to them: without an inverse kmalloc_fast.h does not serve them.
+ * them goes straight back to them.
  */
 void cache_choose_draining_locked(struct kmem_cache *cache)
 {
@@ -290,9 +294,9 @@ void cache_choose_draining_locked(struct kmem_cache *cache)
 		list_for_each (node, &cache->partial[i - 1]) {
 			struct slab *s = slab_at(node);
 
-			if (!s->inverse)
+			if (!slab_is_quick(s))
 				break; /* those behind it were picked before it */
-			__atomic_store_n(&s->inverse, 0, __ATOMIC_RELAXED);
+			slab_set_magazine(s, KHEAP_MAGAZINES);
 		}
 	}
 }
@@ -328,7 +332,7 @@ void cache_slab_refilled_locked(struct slab *s, uint32_t was, uintptr_t caller)
 	if (was && !is_empty && slab_fullness(cache, was) == slab_fullness(cache, s->free))
 		return;
 	list_remove(&s->link);
-	if (is_quick && !s->inverse && (is_empty || !cache->current)) {
+	if (is_quick && !slab_is_quick(s) && (is_empty || !cache->current)) {
 		slab_quicken(s);
 		is_wanted = !is_empty;
 	}

@@ -37,6 +37,7 @@ target_compile_definitions(test_shell PRIVATE
 	QUIRE_VERSION="9.9" QUIRE_COMMIT="abc" QUIRE_ARCH_NAME="test" QUIRE_BUILD_TYPE="test")
 
 quire_host_test(test_tables SOURCES tests/unit/test_tables.c core/arch/x86_64/tables.c core/arch/x86_64/mmio.c)
+quire_host_test(test_restart SOURCES tests/unit/test_restart.c core/arch/x86_64/restart.c)
 quire_host_test(test_desc_window SOURCES tests/unit/test_desc_window.c core/arch/x86_64/tables.c core/arch/x86_64/desc_window.c)
 quire_host_test(test_stacks SOURCES tests/unit/test_stacks.c core/arch/x86_64/tables.c core/arch/x86_64/stacks.c
 	${PAGE_TEST_SOURCES} FLAGS -DSTACK_BLOCKS=512u)

@@ -97,7 +97,7 @@ SELFTEST(descriptors)
 	for (size_t i = 0; i < array_len(frames); i++) {
 		enum page_state state = page_state(page_desc(&kernel_pages, pfn(frames[i])));
 
-		expect(state <= PAGE_RESERVED, "a descriptor outside RAM reads as nonsense");
+		expect(state <= PAGE_SLAB, "a descriptor outside RAM reads as nonsense");
 	}
 	expect(page_state(page_desc(&kernel_pages, pfn(0))) != PAGE_HEAD, "page 0 was handed out");
 	return NULL;

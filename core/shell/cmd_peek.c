@@ -28,8 +28,8 @@ static const char *const where_names[] = {
 };
 
 static const char *const state_names[] = {
-	[PAGE_NONE] = "none", [PAGE_HEAD] = "head",         [PAGE_RUN] = "run",
-	[PAGE_SLAB] = "slab", [PAGE_RESERVED] = "reserved",
+	[PAGE_NONE] = "none",         [PAGE_HEAD] = "head", [PAGE_RUN] = "run",
+	[PAGE_RESERVED] = "reserved", [PAGE_SLAB] = "slab",
 };
 
 void address_look(uint64_t address, struct address_about *out)

@@ -9,7 +9,7 @@
  * kfree() finds the slab through the page descriptor and needs no size.
  *
  * In front of the slabs each CPU has a magazine of free objects a cache: most
- * calls take from one or put into one, with interrupts off, without a lock.
+ * calls take from one or put into one, between two interrupts, without a lock.
  * Requests over half the largest slab go to the page allocator, to the page.
  *
  * State lives in struct kheap; the kernel owns one (kernel_heap), which the
@@ -95,8 +95,7 @@ struct kheap {
 	struct alloc_fail fail;        /* with WATCH_FAIL */
 	struct alloc_trace *trace;     /* with WATCH_TRACE */
 	struct list caches;            /* every cache: classes, the internal ones, typed ones */
-	uint8_t class_of[KMALLOC_SMALL_MAX / 8 +
-			 1]; /* index into classes, for bytes / 8 rounded up */
+	uint8_t class_of[KMALLOC_SMALL_MAX + 1]; /* index into classes, by bytes */
 	struct kmem_cache classes[KMALLOC_CLASSES];
 	struct kmem_cache headers[KHEAP_HEADERS]; /* the caches of slab headers */
 	struct kmem_cache magazines;              /* of magazines */

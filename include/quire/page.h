@@ -46,8 +46,9 @@
  *   | freed by      |        0         |  0   |0| 0   |  NONE   free, tail, or never used
  *   | allocated by  | references       | order|0| 1   |  HEAD   first page of 2^order pages
  *   | allocated by  | pages (20 bits from 4 up) |k| 2 |  RUN    first page of a run (k: kmalloc's)
- *   | pointer to struct slab, 8-byte aligned        3 |  SLAB   any page of a slab
- *   |               |                  |      | | 4   |  RESERVED  described, but never free
+ *   |               |                  |      | | 3   |  RESERVED  described, but never free
+ *   | pointer to struct slab, 8-byte aligned        4 |  SLAB   any page of a slab; the only one with
+ *                                                              bit 2, so that one test tells
  *
  * "allocated by" and "freed by" are the low 32 bits of a return address: all
  * kernel text lies in the top 2 GiB, so they identify it.
@@ -56,8 +57,8 @@ enum page_state {
 	PAGE_NONE,
 	PAGE_HEAD,
 	PAGE_RUN,
-	PAGE_SLAB,
 	PAGE_RESERVED,
+	PAGE_SLAB,
 };
 
 struct page {

@@ -30,6 +30,7 @@
 #include <quire_port.h>
 
 struct page;
+struct kheap;
 
 /* CPUs online: 1 until others are up; their numbers are 0 .. port_cpus() - 1. Only rises. */
 unsigned port_cpus(void);
@@ -50,6 +51,14 @@ void port_back_descriptors(struct page *descs_of_block, pfn_t frame);
  * does it. Interrupts on, no lock held; with one CPU there is nothing to do.
  */
 void port_cpus_sync(void);
+
+/*
+ * heap->cpu[cpu] has changed: what that CPU's magazine_pop() and magazine_push() (quire_fast.h,
+ * beside quire_port.h) shall use. They happen between two interrupts, as seen from their CPU: whoever
+ * calls port_cpus_sync() after this knows that they use what it says. Nothing to do where they
+ * look into heap->cpu[] themselves.
+ */
+void port_heap_publish(const struct kheap *heap, unsigned cpu);
 
 /* When wrong use was found. */
 enum misuse_when {

@@ -80,6 +80,12 @@ void port_cpus_sync(void)
 	}
 }
 
+void port_heap_publish(const struct kheap *heap, unsigned cpu)
+{
+	(void)heap;
+	(void)cpu;
+}
+
 unsigned port_cpus(void)
 {
 	return 1;

@@ -17,7 +17,7 @@ import tree
 FREESTANDING = {"stddef.h", "stdint.h", "stdbool.h", "stdarg.h", "limits.h", "stdalign.h"}
 # Contracts that are the C library's own where there is one (QUIRE_HOSTED), or the port's.
 PASSED_ON = {"include/quire/errno.h": "errno.h", "include/quire/string.h": "string.h",
-             "include/quire/port.h": "quire_port.h"}
+             "include/quire/port.h": "quire_port.h", "alloc/kmalloc_fast.h": "quire_fast.h"}
 # Contracts of no part in particular.
 BASIC = {"assert.h", "compiler.h", "errno.h", "list.h", "string.h", "types.h"}
 REGIONS = {"desc_plan.h", "memmap.h", "region.h"}

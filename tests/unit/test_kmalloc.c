@@ -485,6 +485,30 @@ static void test_tracking_knows_callers(void **state)
 	kfree(object);
 }
 
+/* Caches past the last one with magazines: served by the slabs, on every CPU. */
+static void test_caches_without_magazines(void **state)
+{
+	struct kmem_cache *caches[KHEAP_MAGAZINES];
+
+	(void)state;
+	assert_int_equal(kheap_cpu_online(&kernel_heap, 2), 0);
+	for (unsigned i = 0; i < array_len(caches); i++) {
+		caches[i] = kmem_cache_create(&kernel_heap, "one of many", 64, 0);
+		assert_non_null(caches[i]);
+	}
+	assert_int_equal(caches[array_len(caches) - 1]->magazine, KHEAP_MAGAZINES);
+	for (host_cpu = 0; host_cpu < 4; host_cpu += 2)
+		for (unsigned i = 0; i < array_len(caches); i++) {
+			void *object = kmem_cache_alloc(caches[i], 0);
+
+			assert_non_null(object);
+			kmem_cache_free(caches[i], object);
+		}
+	host_cpu = 0;
+	for (unsigned i = 0; i < array_len(caches); i++)
+		assert_int_equal(kmem_cache_destroy(caches[i]), 0);
+}
+
 /* Each CPU's magazines on their own, and together what the heap says. */
 static void test_cpu_stats(void **state)
 {
@@ -556,6 +580,7 @@ int main(void)
 		heap_test(test_all_pages_come_back),
 		heap_test(test_about),
 		heap_test(test_tracking_knows_callers),
+		heap_test(test_caches_without_magazines),
 		heap_test(test_cpu_stats),
 		heap_test(test_stats),
 	};

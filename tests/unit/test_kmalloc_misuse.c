@@ -518,7 +518,10 @@ static void test_check_finds_broken_heaps(void **state)
 	uint64_t *home_desc = &pages.descs[physical(home) >> PAGE_SHIFT].word, word = *home_desc;
 
 	(void)state;
-	must_find(home->inverse = 1, home->inverse = 0, "a slab is quick that must not be");
+	must_find(home->magazine = 7, home->magazine = KHEAP_MAGAZINES,
+		  "a slab is quick that must not be");
+	must_find(s->magazine ^= 1, s->magazine ^= 1, "a slab has another cache's magazines");
+	must_find(s->inverse++, s->inverse--, "a slab divides by another object size");
 	must_find(headers->frees--, headers->frees++,
 		  "live objects are not allocations less frees");
 	must_find(kernel_heap.empty_pages++, kernel_heap.empty_pages--,

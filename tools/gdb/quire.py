@@ -10,7 +10,7 @@ Commands for gdb on a running or stopped kernel. tools/run --gdb prints the line
 import gdb  # pylint: disable=import-error
 
 DIRECT_MAP, DIRECT_MAP_END = 0xFFFF800000000000, 0xFFFFE00000000000
-PAGE_STATES = ("free, tail or never used", "head of a block", "run", "slab", "reserved")
+PAGE_STATES = ("free, tail or never used", "head of a block", "run", "reserved", "slab")
 
 
 def value(expression):
@@ -65,7 +65,7 @@ class Page(gdb.Command):
         state = word & 7
         name = PAGE_STATES[state] if state < len(PAGE_STATES) else "nonsense"
         gdb.write(f"pfn {frame:#x}, physical {frame << 12:#x}: {name} (word {word:#018x})\n")
-        if state == 3:
+        if state == 4:
             gdb.write(f"slab at {word & ~7:#x}\n")
         elif word >> 32:
             site = word >> 32 | 0xFFFFFFFF00000000

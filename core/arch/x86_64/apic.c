@@ -14,6 +14,7 @@
 #define REG_EOI           0xb0u
 #define REG_SPURIOUS      0xf0u
 #define REG_IN_SERVICE    0x100u /* 8 registers of 32 vectors, 16 bytes apart */
+#define REG_REQUESTED     0x200u
 #define REG_ERROR         0x280u
 #define REG_COMMAND       0x300u
 #define REG_DESTINATION   0x310u /* xAPIC only */
@@ -65,6 +66,11 @@ void apic_end_of_interrupt(void)
 static bool in_service(unsigned vector)
 {
 	return apic_read(REG_IN_SERVICE + vector / 32 * 16) >> vector % 32 & 1;
+}
+
+bool apic_is_pending(unsigned vector)
+{
+	return apic_read(REG_REQUESTED + vector / 32 * 16) >> vector % 32 & 1;
 }
 
 /* An interrupt the firmware had going would hold back all below it until it is acknowledged. */

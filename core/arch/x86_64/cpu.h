@@ -5,6 +5,7 @@
  *   gs:0    self ──► struct cpu        fixed offsets: entry.S and quire_port.h know them
  *   gs:8    index
  *   gs:16   canary of the thread it runs: the compiler knows it (stack_guard.c)
+ *   gs:24   heap ──► this CPU's magazines, or those of nobody: port_heap_publish()
  *           apic_id, counters; what others ask of it (tlb.c, idle.c)
  *           GDT, TSS                   each CPU has its own: the TSS names its own stacks
  *           #DF, NMI, #MC stacks       Intel SDM 3A section 6.14.5, interrupt stack table
@@ -49,6 +50,7 @@ struct cpu {
 	uint32_t index;
 	uint32_t apic_id;
 	uint64_t stack_canary;
+	struct kheap_cpu *heap; /* atomic: other CPUs write it */
 	uint64_t ticks;
 	uint64_t tlb_seen;    /* atomic; the last request to forget translations it has met */
 	uint64_t sync_seen;   /* atomic; the last request met in the interrupt */

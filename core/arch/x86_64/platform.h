@@ -25,7 +25,8 @@ void pic_disable(void);
 /* apic.c: the local APIC of this CPU. */
 void apic_init(void); /* panics with a sentence when there is none */
 void apic_end_of_interrupt(void);
-bool apic_end_stray(unsigned vector); /* acknowledge one nobody handles, if it is in service */
+bool apic_end_stray(unsigned vector);  /* acknowledge one nobody handles, if it is in service */
+bool apic_is_pending(unsigned vector); /* it will come once interrupts are on */
 uint32_t apic_id(void);
 bool apic_is_x2apic(void);
 bool apic_init_other(struct cpu *c); /* the same, on another CPU; false: its mode cannot be had */

@@ -12,6 +12,8 @@
 
 /* Where a CPU finds its number, relative to GS: struct cpu.index. */
 #define PORT_GS_INDEX 8
+/* Its magazines, as quire_fast.h may use them: struct cpu.heap. */
+#define PORT_GS_HEAP 24
 
 /* And the canary of the thread it runs: struct cpu.stack_canary; -mstack-protector-guard-offset. */
 #define PORT_GS_CANARY 16

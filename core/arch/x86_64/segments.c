@@ -13,6 +13,7 @@ struct cpu boot_cpu;
 
 _Static_assert(offsetof(struct cpu, self) == 0, "this_cpu() and entry.S know it");
 _Static_assert(offsetof(struct cpu, index) == PORT_GS_INDEX, "port_cpu() reads it");
+_Static_assert(offsetof(struct cpu, heap) == PORT_GS_HEAP, "quire_fast.h reads it");
 
 struct __attribute__((packed)) table_pointer {
 	uint16_t limit;

@@ -17,6 +17,7 @@
 #define LOG_TAG "smp"
 #include "paging.h"
 #include "platform.h"
+#include <quire/assert.h>
 #include <quire/errno.h>
 #include <quire/kmalloc.h>
 #include <quire/log.h>
@@ -70,6 +71,14 @@ unsigned port_cpus(void)
 struct cpu *cpu_at(unsigned index)
 {
 	return cpus[index];
+}
+
+/* One that is not started yet finds it when it is. GS has room for one heap. */
+void port_heap_publish(const struct kheap *heap, unsigned cpu)
+{
+	assert(heap == &kernel_heap);
+	if (cpus[cpu])
+		__atomic_store_n(&cpus[cpu]->heap, heap->cpu[cpu], __ATOMIC_RELEASE);
 }
 
 /* ---- what the trampoline needs ---- */
@@ -233,6 +242,7 @@ int arch_smp_start(uint32_t id, void *stack_top, bool pretend_silent)
 	c->index = online;
 	c->apic_id = id;
 	c->stack_canary = stack_guard_new();
+	c->heap = kernel_heap.cpu[online];
 	d->stack = (uintptr_t)stack_top;
 	d->cpu = (uintptr_t)c;
 	d->entry = (uintptr_t)begin;

@@ -9,6 +9,7 @@
  */
 #define LOG_TAG "trap"
 #include "platform.h"
+#include "restart.h"
 #include <quire/arch.h>
 #include <quire/assert.h>
 #include <quire/kheap_guard.h>
@@ -31,6 +32,7 @@ _Static_assert(sizeof(struct idt_gate) == 16, "the CPU's layout");
 
 static struct idt_gate idt[VECTORS] __attribute__((aligned(16)));
 static interrupt_handler handlers[VECTORS];
+void (*trap_step)(const struct trap_frame *f);
 
 extern char trap_stubs[]; /* trap_entry.S: 16 bytes a vector */
 void trap_dispatch(struct trap_frame *f);
@@ -73,6 +75,7 @@ void trap_init(void)
 			.offset_high = (uint32_t)(entry >> 32),
 		};
 	}
+	restart_init();
 	trap_load();
 }
 
@@ -111,6 +114,10 @@ static void exception(struct trap_frame *f)
 		trap_report(f);
 		return;
 	}
+	if (f->vector == VECTOR_DEBUG && trap_step) {
+		trap_step(f);
+		return;
+	}
 	if (f->vector == VECTOR_NMI)
 		smp_stop_if_asked();
 	if (firmware_call_active)
@@ -118,13 +125,14 @@ static void exception(struct trap_frame *f)
 	trap_report_fatal(f);
 }
 
-/* From trap_common. Interrupts are off. */
+/* From trap_common. Interrupts are off; nothing may allocate or change threads before restart_rewind(). */
 void trap_dispatch(struct trap_frame *f)
 {
 	if (f->vector < VECTOR_EXCEPTIONS) {
 		exception(f);
 		return;
 	}
+	restart_rewind(f);
 	idle_interrupted();
 	if (handlers[f->vector])
 		handlers[f->vector]();

@@ -26,6 +26,7 @@ enum vector {
 	VECTOR_TIMER = 0x40,
 	VECTOR_KICK = 0xf0, /* from another CPU: look at the run queue */
 	VECTOR_TLB = 0xf1,  /* from another CPU: forget translations */
+	VECTOR_STEP = 0xf2, /* restart_test.c, to itself */
 	VECTOR_SPURIOUS = 0xff,
 };
 
@@ -42,6 +43,9 @@ typedef void (*interrupt_handler)(void);
 void trap_init(void); /* fills and loads the IDT */
 void trap_load(void); /* loads it on another CPU */
 void interrupt_set_handler(unsigned vector, interrupt_handler handler);
+
+/* Called for each #DB while it is set: a self test single-steps. */
+extern void (*trap_step)(const struct trap_frame *f);
 
 /* An exception nobody can continue from: print everything, then panic_end(). trap_report.c */
 noreturn_fn void trap_report_fatal(const struct trap_frame *f);
