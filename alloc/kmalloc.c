@@ -14,6 +14,7 @@
  * Lock: heap->lock around everything that reads or writes the slabs; magazines
  * are their CPU's while interrupts are off. Objects are cleared and copied outside both.
  */
+#include "kmalloc_debug.h"
 #include "kmalloc_fast.h"
 #include "kmalloc_guard.h"
 
@@ -69,6 +70,28 @@ void kheap_init(struct kheap *heap, struct page_allocator *pages)
 
 /* ---- allocation ---- */
 
+void *cache_alloc_plain(struct kmem_cache *cache, uintptr_t caller)
+{
+	port_irq_t irq = spin_lock(&cache->heap->lock);
+	void *object = cache_take_locked(cache, caller);
+
+	if (object)
+		magazine_fill_locked(cache);
+	spin_unlock(&cache->heap->lock, irq);
+	return object;
+}
+
+/* A guarded object, one with a redzone, or a plain one. */
+static void *cache_alloc_apart(struct kmem_cache *cache, size_t bytes, uintptr_t caller)
+{
+	void *object = guard_is_due(cache->heap) ? guard_alloc(cache, bytes, caller) : NULL;
+
+	if (object)
+		return object;
+	return cache->heap->debug ? debug_alloc(cache, bytes, caller)
+				  : cache_alloc_plain(cache, caller);
+}
+
 void *cache_alloc_slow(struct kmem_cache *cache, size_t bytes, uintptr_t caller)
 {
 	struct kheap *heap = cache->heap;
@@ -76,12 +99,11 @@ void *cache_alloc_slow(struct kmem_cache *cache, size_t bytes, uintptr_t caller)
 	bool injected = kheap_must_fail(heap, caller);
 	void *object = NULL;
 
-	if (unlikely(guard_is_due(heap)) && !injected) {
+	if (unlikely(guard_is_due(heap) || heap->debug) && !injected) {
 		spin_unlock(&heap->lock, irq);
-		object = guard_alloc(cache, bytes, caller);
+		object = cache_alloc_apart(cache, bytes, caller);
 		irq = spin_lock(&heap->lock);
-	}
-	if (likely(!object && !injected)) {
+	} else if (likely(!injected)) {
 		object = cache_take_locked(cache, caller);
 		if (object)
 			magazine_fill_locked(cache);
@@ -148,16 +170,11 @@ void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags)
 
 /* ---- free ---- */
 
-void kheap_free_slower(struct kheap *heap, void *object, uintptr_t caller)
+void kheap_free_plain(struct kheap *heap, void *object, uintptr_t caller)
 {
-	port_irq_t irq;
+	port_irq_t irq = spin_lock(&heap->lock);
 	struct slab *s;
 
-	if (unlikely(guard_owns(heap, object))) {
-		guard_free(heap, object, NULL, caller);
-		return;
-	}
-	irq = spin_lock(&heap->lock);
 	guard_postpone_locked(heap);
 	s = slab_of(heap, object);
 	if (slab_is_ours(heap, s)) {
@@ -178,8 +195,18 @@ refuse:
 	kheap_refuse(heap, object, NULL, caller, irq);
 }
 
+void kheap_free_slower(struct kheap *heap, void *object, uintptr_t caller)
+{
+	if (unlikely(guard_owns(heap, object)))
+		guard_free(heap, object, NULL, caller);
+	else if (likely(!heap->debug) || !debug_free(heap, object, caller))
+		kheap_free_plain(heap, object, caller);
+}
+
 void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller)
 {
+	if (unlikely(heap->debug) && object)
+		debug_large_free(heap, object, caller);
 	if (object)
 		large_free(heap, object, caller);
 }
@@ -230,10 +257,12 @@ static size_t size_locked(const struct kheap *heap, const void *object)
 	if (unlikely(guard_owns(heap, object)))
 		return guard_size_locked(heap, object);
 	if (slab_is_ours(heap, s)) {
-		bool live = slab_live_slot(s, (uintptr_t)object) != SLAB_NO_SLOT;
+		unsigned slot = slab_live_slot(s, (uintptr_t)object);
 
-		return live ? s->cache->object_bytes : 0;
+		return slot == SLAB_NO_SLOT ? 0 : debug_size(heap, s, slot);
 	}
+	if (unlikely(heap->debug))
+		return debug_large_size(object, large_pages_locked(heap, object));
 	return large_pages_locked(heap, object) << PAGE_SHIFT;
 }
 
@@ -283,9 +312,13 @@ void *kheap_realloc(struct kheap *heap, void *object, size_t bytes, uintptr_t ca
 
 uint64_t kheap_trim(struct kheap *heap)
 {
-	port_irq_t irq = spin_lock(&heap->lock);
-	uint64_t pages = kheap_trim_locked(heap, caller_address());
+	port_irq_t irq;
+	uint64_t pages;
 
+	if (unlikely(heap->debug))
+		debug_drain(heap);
+	irq = spin_lock(&heap->lock);
+	pages = kheap_trim_locked(heap, caller_address());
 	spin_unlock(&heap->lock, irq);
 	return pages;
 }

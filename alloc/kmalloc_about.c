@@ -5,9 +5,11 @@
  *
  * Lock: heap->lock; page_about() takes the page allocator's inside it.
  */
+#include "kmalloc_debug.h"
 #include "kmalloc_guard.h"
 
-static void locate_in_slab(const struct slab *s, uint64_t address, struct kheap_about *out)
+static void locate_in_slab(const struct kheap *heap, const struct slab *s, uint64_t address,
+			   struct kheap_about *out)
 {
 	const struct kmem_cache *cache = s->cache;
 	unsigned slot = slab_slot_around(s, address);
@@ -24,7 +26,12 @@ static void locate_in_slab(const struct slab *s, uint64_t address, struct kheap_
 		out->where = KHEAP_SLACK;
 		return;
 	}
-	out->where = slab_slot_state(s, slot) == SLOT_LIVE ? KHEAP_OBJECT : KHEAP_FREE_OBJECT;
+	out->where = KHEAP_FREE_OBJECT;
+	if (slab_slot_state(s, slot) == SLOT_LIVE && !slab_slot_is_held(heap, s, slot)) {
+		out->where = KHEAP_OBJECT;
+		if (s->cache->kind != KMEM_INTERNAL)
+			out->object_bytes = debug_size(heap, s, slot);
+	}
 	out->object = (uintptr_t)slab_object(s, slot);
 	if (s->track) {
 		out->allocated_by = track_address(s->track->allocated_by[slot]);
@@ -59,7 +66,7 @@ void kheap_locate_locked(struct kheap *heap, const void *address, struct kheap_a
 		return;
 	if (s) {
 		if (s->cache->heap == heap)
-			locate_in_slab(s, (uintptr_t)address, out);
+			locate_in_slab(heap, s, (uintptr_t)address, out);
 		return;
 	}
 	page_about(heap->pages, frame, &page);

@@ -5,7 +5,7 @@
  * Invariant: caches in heap->caches of kind KMEM_TYPED = live objects of heap->cache_cache.
  * Lock: heap->lock.
  */
-#include "kmalloc_internal.h"
+#include "kmalloc_debug.h"
 
 #include <quire/errno.h>
 
@@ -51,6 +51,7 @@ struct kmem_cache *kmem_cache_create(struct kheap *heap, const char *name, size_
 
 	if (!object_bytes)
 		return NULL;
+	object_bytes = debug_typed_bytes(heap, bytes, object_bytes, align);
 	irq = spin_lock(&heap->lock);
 	if (!kheap_must_fail(heap, caller))
 		cache = cache_take_locked(&heap->cache_cache, caller);
@@ -72,6 +73,8 @@ int kmem_cache_destroy(struct kmem_cache *cache)
 	port_irq_t irq;
 	unsigned slot;
 
+	if (unlikely(heap->debug))
+		debug_drain(heap);
 	irq = spin_lock(&heap->lock);
 	home = slab_of(heap, cache);
 	if (!home || home->cache != &heap->cache_cache ||

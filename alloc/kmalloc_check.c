@@ -15,6 +15,7 @@
  *
  * Lock: heap->lock for the whole walk, with the magazines of all CPUs closed (kmalloc_watch.c).
  */
+#include "kmalloc_debug.h"
 #include "kmalloc_guard.h"
 
 struct sums {
@@ -83,7 +84,7 @@ static const char *check_slab(struct kmem_cache *cache, const struct slab *s, st
 	wrong = check_states(s, sums);
 	if (!wrong)
 		wrong = check_descriptors(cache->heap, s);
-	sums->tracks += s->track != NULL;
+	sums->tracks += s->track ? 1u << track_order(cache->heap) : 0;
 	return wrong;
 }
 
@@ -266,5 +267,7 @@ const char *kheap_check(struct kheap *heap)
 
 	kheap_open_locked(heap);
 	spin_unlock(&heap->lock, irq);
+	if (!wrong && heap->debug)
+		wrong = debug_check(heap);
 	return wrong;
 }

@@ -221,6 +221,9 @@ static inline bool slab_is_ours(const struct kheap *heap, const struct slab *s)
 
 /* `bytes`: what the caller asked for, at most cache->object_bytes. */
 must_check slow_fn void *cache_alloc_slow(struct kmem_cache *cache, size_t bytes, uintptr_t caller);
+/* What is left when nobody wants to see it. */
+must_check void *cache_alloc_plain(struct kmem_cache *cache, uintptr_t caller);
+void kheap_free_plain(struct kheap *heap, void *object, uintptr_t caller);
 /* Free whatever `object` is, or refuse. */
 slow_fn void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller);
 /* What that leaves: no large object of 2^k pages. With the lock. */

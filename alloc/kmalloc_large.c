@@ -15,7 +15,7 @@
  * for freeing runs, with the same effect, for failures, and for the counts of CPUs that are
  * closed or not online.
  */
-#include "kmalloc_internal.h"
+#include "kmalloc_debug.h"
 
 #define LARGE_PAGES_MAX ((uint64_t)1 << PAGE_ORDER_MAX)
 
@@ -154,7 +154,7 @@ static slow_fn pfn_t large_take_hard(struct kheap *heap, uint64_t pages, uintptr
 static slow_fn void *large_alloc_slow(struct kheap *heap, size_t bytes, unsigned flags,
 				      uintptr_t caller)
 {
-	uint64_t pages = bytes_to_pages(bytes);
+	uint64_t pages = bytes_to_pages(unlikely(heap->debug) ? debug_large_bytes(bytes) : bytes);
 	pfn_t head = PFN_NONE;
 	void *object;
 
@@ -173,6 +173,8 @@ static slow_fn void *large_alloc_slow(struct kheap *heap, size_t bytes, unsigned
 	large_record(heap, TRACE_KMALLOC, object, bytes, caller);
 	if (flags & KMALLOC_ZERO)
 		__builtin_memset(object, 0, pages << PAGE_SHIFT);
+	if (unlikely(heap->debug))
+		debug_large_begin(object, bytes, pages);
 	return object;
 }
 

@@ -33,7 +33,7 @@
  *                                  └───┘
  * Lock: heap->lock, held throughout; the page allocator's is taken inside.
  */
-#include "kmalloc_internal.h"
+#include "kmalloc_debug.h"
 
 #include <quire/assert.h>
 
@@ -143,18 +143,19 @@ static void slab_mark_all_free(struct slab *s)
 /* Knowing callers is a help, not a need: without the memory the slab goes untracked. */
 static struct slab_track *track_alloc(struct kheap *heap, uintptr_t caller)
 {
-	pfn_t page = page_alloc_for(heap->pages, 0, PAGE_ZEROED, caller);
+	pfn_t page = page_alloc_for(heap->pages, track_order(heap), PAGE_ZEROED, caller);
 
 	if (pfn_is_none(page))
 		return NULL;
-	heap->track_pages_held++;
+	heap->track_pages_held += 1u << track_order(heap);
 	return port_phys_to_virt(pfn_to_paddr(page));
 }
 
 static void track_free(struct kheap *heap, struct slab_track *track, uintptr_t caller)
 {
-	page_free_for(heap->pages, paddr_to_pfn(port_virt_to_phys(track)), 0, caller);
-	heap->track_pages_held--;
+	page_free_for(heap->pages, paddr_to_pfn(port_virt_to_phys(track)), track_order(heap),
+		      caller);
+	heap->track_pages_held -= 1u << track_order(heap);
 }
 
 /* The magazines in which kmalloc_fast.h puts the slab's objects; KHEAP_MAGAZINES are nobody's. */
@@ -196,6 +197,8 @@ static struct slab *slab_create(struct kmem_cache *cache, uintptr_t caller)
 	slab_quicken(s);
 	list_init(&s->link);
 	slab_mark_all_free(s);
+	if (unlikely(slab_debug(heap, s)))
+		debug_slab_made(s);
 	page_set_slab(heap->pages, pages, cache->order, s);
 	cache->slabs++;
 	heap->slab_pages_held += slab_pages(cache);

@@ -29,6 +29,13 @@
 #include <quire/thread.h>
 #include <quire/time.h>
 
+/* debug=1: redzones, poison and quarantine. */
+#ifdef QUIRE_MEMORY_DEBUG
+#define DEBUG_DEFAULT true
+#else
+#define DEBUG_DEFAULT false
+#endif
+
 #define TRIM_PERIOD_NS  1000000000ull
 #define DRAIN_PERIOD_NS 100000000ull
 
@@ -301,6 +308,8 @@ void memory_init(const struct boot_info *bi)
 	kheap_init(&kernel_heap, &kernel_pages);
 	if (cmdline_bool("track", false))
 		kheap_watch(&kernel_heap, WATCH_TRACK, 0);
+	if (cmdline_bool("debug", DEBUG_DEFAULT) && kheap_debug_init(&kernel_heap))
+		port_panic("no page for debug=1");
 }
 
 void memory_reclaim(void)

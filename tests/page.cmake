@@ -1,6 +1,6 @@
 # The page allocator.
 set(PAGE_TEST_SOURCES alloc/alloc_fail.c alloc/alloc_trace.c alloc/page.c alloc/page_block.c alloc/page_bulk.c alloc/page_check.c alloc/page_cpu.c alloc/page_init.c
-	alloc/page_misuse.c alloc/page_node.c alloc/page_run.c alloc/page_share.c alloc/page_stats.c alloc/page_watch.c
+	alloc/page_misuse.c alloc/page_node.c alloc/page_run.c alloc/page_share.c alloc/page_stats.c alloc/page_walk.c alloc/page_watch.c
 	alloc/desc_plan.c alloc/region.c tests/host/pages.c)
 
 quire_host_test(test_page SOURCES tests/unit/test_page.c ${PAGE_TEST_SOURCES})

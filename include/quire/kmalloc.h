@@ -89,6 +89,7 @@ struct kheap {
 	struct kheap_cpu *online[PORT_CPUS_MAX]; /* its own; `nobody` where none is online */
 	struct spinlock lock;
 	uint32_t watch;                /* enum alloc_watch; changes under the lock */
+	struct kheap_debug *debug;     /* alloc/kmalloc_debug.h; NULL: none */
 	struct guard *guard;           /* quire/kheap_guard.h; NULL: none */
 	bool guard_due[PORT_CPUS_MAX]; /* the CPU's next object is to be guarded; its own */
 	uint32_t closers;              /* others who want the magazines closed meanwhile */
@@ -138,6 +139,12 @@ void kheap_fail(struct kheap *heap, const struct alloc_fail_plan *plan);
 
 /* Record events there; NULL: no more, and nobody uses the old one on return. The same context. */
 void kheap_trace(struct kheap *heap, struct alloc_trace *trace);
+
+/*
+ * Redzones behind objects, poison in free ones, and quarantine: WATCH_DEBUG, with WATCH_TRACK. Right
+ * after kheap_init() or not at all. Takes a page for good. -ENOMEM.
+ */
+must_check int kheap_debug_init(struct kheap *heap);
 
 /* The one place that decides what a CPU's fast path sees. heap->lock held. */
 void kheap_cpu_publish(struct kheap *heap, unsigned cpu);
@@ -197,6 +204,22 @@ struct kheap_about {
 	uintptr_t allocated_by, freed_by;
 };
 void kheap_about(struct kheap *heap, const void *address, struct kheap_about *out);
+
+/* One live object of a slab, or a guarded one. */
+struct kheap_live {
+	uint64_t object;
+	uint64_t bytes; /* of its slot; guarded: as asked */
+	const char *cache;
+	uintptr_t allocated_by; /* 0: not known */
+};
+typedef void (*kheap_visitor)(void *context, const struct kheap_live *live);
+/*
+ * Visit all live objects, or those of one cache; large ones are the page allocator's to tell
+ * (page_walk). The heap is locked: `visit` must neither allocate nor print. Context as for
+ * kheap_watch().
+ */
+void kheap_walk(struct kheap *heap, const struct kmem_cache *cache, kheap_visitor visit,
+		void *context);
 
 struct kmem_cache_stats {
 	const char *name;

@@ -374,6 +374,20 @@ uint64_t page_free_pages(const struct page_allocator *pa);
  */
 const char *page_check(struct page_allocator *pa);
 
+/* Something allocated: a block, a run, or one page of a slab. */
+struct page_owned {
+	pfn_t frame;
+	uint64_t pages;
+	enum page_state state;
+	bool is_object;         /* a run that is a large object of kmalloc's */
+	uintptr_t allocated_by; /* 0 for slabs */
+};
+typedef void (*page_visitor)(void *context, const struct page_owned *owned);
+/* Visit all that is allocated, lowest first. No lock: what comes and goes meanwhile may be missed. */
+void page_walk(struct page_allocator *pa, page_visitor visit, void *context);
+/* Who allocated the block or run that starts at `head`. */
+uintptr_t page_caller(const struct page_allocator *pa, pfn_t head);
+
 #include <quire/page_fast.h>
 
 static inline pfn_t page_alloc(struct page_allocator *pa, unsigned order, unsigned flags)

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Redzones, poison and quarantine (WATCH_DEBUG): what the rest of kmalloc calls. From boot on or
+ * not at all, so that every object has them.
+ */
+#ifndef QUIRE_KMALLOC_DEBUG_H
+#define QUIRE_KMALLOC_DEBUG_H
+
+#include "kmalloc_internal.h"
+
+#define DEBUG_ZONE      8u /* bytes at the end of each slot that are never anybody's */
+#define QUARANTINE_LONG 256u
+
+/* Beside a slab's record of callers, on the page behind it. */
+struct slab_debug {
+	uint16_t asked[SLAB_OBJECTS_MAX]; /* bytes the caller wanted */
+	uint8_t held[SLAB_OBJECTS_MAX];   /* 1: freed, in quarantine; LIVE to everybody else */
+};
+
+struct kheap_debug {
+	/* Objects whose callers have freed them; a ring, the oldest at `first`. */
+	uintptr_t held[QUARANTINE_LONG];
+	uint32_t first, count;
+};
+
+/* NULL for a slab made without memory for the record: its objects are not watched over. */
+static inline struct slab_debug *slab_debug(const struct kheap *heap, const struct slab *s)
+{
+	return heap->debug && s->track ? (struct slab_debug *)(s->track + 1) : NULL;
+}
+
+/* Pages of a slab's record of callers: as an order. */
+static inline unsigned track_order(const struct kheap *heap)
+{
+	return heap->debug != NULL;
+}
+
+/* Does the slab say LIVE of an object that waits in quarantine? */
+static inline bool slab_slot_is_held(const struct kheap *heap, const struct slab *s, unsigned slot)
+{
+	const struct slab_debug *d = slab_debug(heap, s);
+
+	return d && d->held[slot];
+}
+
+/* Bytes of a typed object with its redzone; as given when it would be too large. */
+uint32_t debug_typed_bytes(const struct kheap *heap, size_t bytes, uint32_t object_bytes,
+			   size_t align);
+/* A slab is new: all its slots are poisoned. */
+void debug_slab_made(struct slab *s);
+/* cache_alloc_slow(), for `bytes`, in slots that have room for a redzone. */
+must_check void *debug_alloc(struct kmem_cache *cache, size_t bytes, uintptr_t caller);
+/* True: freed, into quarantine, or refused. False: go on as usual. */
+must_check bool debug_free(struct kheap *heap, void *object, uintptr_t caller);
+/* Let everything in quarantine go. No lock held. */
+void debug_drain(struct kheap *heap);
+/* Usable bytes of the live object in a slot. */
+size_t debug_size(const struct kheap *heap, const struct slab *s, unsigned slot);
+
+/* Large objects: bytes to take for `bytes`; then the redzone behind them; and what was asked. */
+size_t debug_large_bytes(size_t bytes);
+void debug_large_begin(void *object, size_t bytes, uint64_t pages);
+/* One is about to be freed: what is behind it? */
+void debug_large_free(const struct kheap *heap, const void *object, uintptr_t caller);
+size_t debug_large_size(const void *object, uint64_t pages);
+
+/* Look at every redzone and all poison. NULL or what is wrong, reported too. Context: threads. */
+const char *debug_check(struct kheap *heap);
+
+#endif

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/* Redzones, poison and quarantine: each wrong use is told, right ones never; the promises hold. */
+#include "kmalloc_fixture.h"
+
+#include <kmalloc_debug.h>
+#include <kmalloc_guard.h>
+
+static int debug_setup(void **state)
+{
+	heap_setup(state);
+	return kheap_debug_init(&kernel_heap);
+}
+
+static void assert_found(const char *what, const void *address, const void *object)
+{
+	assert_int_equal(host_misuses, 1);
+	assert_string_equal(host_last_misuse.what, what);
+	assert_int_equal(host_last_misuse.when, MISUSE_FOUND);
+	assert_int_equal(host_last_misuse.address, (uintptr_t)address);
+	assert_int_equal(host_last_misuse.object, (uintptr_t)object);
+	assert_int_equal(kernel_heap.lock.held, 0);
+	host_misuse_reset();
+	heap_verify();
+}
+
+/* One that is not the first of its slab: before that one lies somebody else's page. */
+static char *not_first(size_t bytes)
+{
+	char *first = kmalloc(bytes), *object = kmalloc(bytes);
+
+	if ((uintptr_t)object < (uintptr_t)first) {
+		char *swap = first;
+
+		first = object;
+		object = swap;
+	}
+	kfree(first);
+	return object;
+}
+
+static const size_t sizes[] = {1,    7,    8,    9,    16,   60,   64,    100,   112,
+			       128,  255,  256,  300,  512,  1000, 1024,  2048,  4000,
+			       4096, 8000, 8184, 8185, 8192, 8193, 12288, 65536, 100000};
+
+static void test_every_size_keeps_its_promises(void **state)
+{
+	(void)state;
+	for (size_t bytes = 0; bytes < 20000; bytes += bytes < 1100 ? 1 : 61) {
+		char *object = kmalloc(bytes), *zeroed = kzalloc(bytes);
+
+		assert_non_null(object);
+		assert_int_equal((uintptr_t)object % (bytes > 8 ? 16 : 8), 0);
+		if (bytes && !(bytes & (bytes - 1)) && bytes <= PAGE_BYTES)
+			assert_int_equal(physical(object) % bytes, 0);
+		assert_int_equal(kmalloc_size(object), bytes ? bytes : 1);
+		for (size_t i = 0; i < bytes; i++)
+			assert_int_equal(zeroed[i], 0);
+		memset(object, 1, bytes);
+		memset(zeroed, 1, bytes);
+		kfree(object);
+		kfree(zeroed);
+	}
+	for (size_t align = 8; align <= 65536; align *= 2) {
+		for (size_t bytes = 1; bytes < 3 * align; bytes += align / 2 - 1) {
+			void *object = kmalloc_aligned(bytes, align);
+
+			assert_non_null(object);
+			assert_int_equal(physical(object) % align, 0);
+			kfree(object);
+		}
+	}
+	assert_null(kmalloc(SIZE_MAX));
+	assert_null(kmalloc(SIZE_MAX - 40));
+	assert_int_equal(host_misuses, 0);
+}
+
+static void test_overflow_by_one(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < array_len(sizes); i++) {
+		char *object = kmalloc(sizes[i]);
+
+		object[sizes[i]] ^= 1;
+		kfree(object);
+		assert_int_equal(host_last_misuse.bytes, sizes[i]);
+		if (sizes[i] <= 8184)
+			assert_int_not_equal(host_last_misuse.allocated_by, 0);
+		/* Where the redzone is the shared zone alone it has two names. */
+		assert_int_equal(
+			strncmp(host_last_misuse.what, "write behind the end of an object", 33), 0);
+		assert_found(host_last_misuse.what, object + sizes[i], object);
+	}
+}
+
+static void test_underflow_by_one(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < array_len(sizes) && sizes[i] <= 4000; i++) {
+		char *object = not_first(sizes[i]);
+
+		object[-1] ^= 1;
+		kfree(object);
+		assert_found("write before the start of an object", object - 1, object);
+	}
+}
+
+static void test_the_neighbour_finds_it_too(void **state)
+{
+	char *a = kmalloc(60), *b = kmalloc(60);
+
+	(void)state;
+	assert_ptr_equal(b, a + 80);
+	b[-3] = 1;
+	kfree(a);
+	assert_found("write behind the end of an object, or before the next one", b - 3, a);
+	kfree(b);
+	assert_int_equal(host_misuses, 0);
+}
+
+static void test_write_after_free(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < array_len(sizes) && sizes[i] <= 8000; i++) {
+		char *object = kmalloc(sizes[i]);
+
+		kfree(object);
+		object[sizes[i] / 2] = 7;
+		kheap_trim(&kernel_heap); /* out of quarantine */
+		assert_int_not_equal(host_last_misuse.allocated_by, 0);
+		assert_int_not_equal(host_last_misuse.freed_by, 0);
+		assert_found("write after free", object + sizes[i] / 2, object);
+	}
+}
+
+static void test_write_to_what_is_handed_out_next(void **state)
+{
+	char *keep = kmalloc(300), *object = kmalloc(300), *again;
+
+	(void)state;
+	kfree(object);
+	debug_drain(&kernel_heap);
+	object[5] = 7;
+	again = kmalloc(300);
+	assert_ptr_equal(again, object);
+	assert_int_not_equal(host_last_misuse.freed_by, 0);
+	assert_found("write after free", object + 5, object);
+	kfree(again);
+	kfree(keep);
+}
+
+static void test_double_free_after_others(void **state)
+{
+	char *object = kmalloc(100), *others[100];
+
+	(void)state;
+	kfree(object);
+	for (unsigned i = 0; i < array_len(others); i++) {
+		others[i] = kmalloc(100); /* "reuse": it is not yet */
+		assert_ptr_not_equal(others[i], object);
+	}
+	kfree(object);
+	assert_int_equal(host_misuses, 1);
+	assert_string_equal(host_last_misuse.what, "double free");
+	assert_int_not_equal(host_last_misuse.freed_by, 0);
+	assert_int_equal(kmalloc_size(object), 0);
+	host_misuse_reset();
+	for (unsigned i = 0; i < array_len(others); i++)
+		kfree(others[i]);
+	assert_int_equal(host_misuses, 0);
+}
+
+static void test_quarantine_is_a_queue(void **state)
+{
+	static char *objects[QUARANTINE_LONG + 10];
+
+	(void)state;
+	for (unsigned i = 0; i < array_len(objects); i++)
+		objects[i] = kmalloc(40);
+	for (unsigned i = 0; i < array_len(objects); i++)
+		kfree(objects[i]);
+	assert_int_equal(kernel_heap.debug->count, QUARANTINE_LONG);
+	for (unsigned i = 0; i < QUARANTINE_LONG; i++)
+		assert_ptr_equal((void *)kernel_heap.debug
+					 ->held[(kernel_heap.debug->first + i) % QUARANTINE_LONG],
+				 objects[i + 10]);
+	heap_verify();
+}
+
+static void test_typed_caches(void **state)
+{
+	(void)state;
+	for (size_t bytes = 1; bytes <= KMALLOC_SMALL_MAX; bytes += 97) {
+		struct kmem_cache *cache = kmem_cache_create(&kernel_heap, "typed", bytes, 64);
+		char *object = kmem_cache_alloc(cache, KMALLOC_ZERO);
+
+		assert_int_equal((uintptr_t)object % 64, 0);
+		memset(object, 1, bytes);
+		kmem_cache_free(cache, object);
+		assert_int_equal(host_misuses, 0);
+		object = kmem_cache_alloc(cache, 0);
+		if (bytes + DEBUG_ZONE <= KMALLOC_SMALL_MAX) {
+			object[bytes] ^= 1;
+			kmem_cache_free(cache, object);
+			assert_int_equal(host_misuses, 1);
+			assert_int_equal(host_last_misuse.address, (uintptr_t)object + bytes);
+			host_misuse_reset();
+		} else {
+			kmem_cache_free(cache, object);
+		}
+		assert_int_equal(kmem_cache_destroy(cache), 0);
+	}
+}
+
+static void test_check_finds_all_of_it(void **state)
+{
+	char *object = not_first(100);
+
+	(void)state;
+	object[100] ^= 1;
+	assert_non_null(kheap_check(&kernel_heap));
+	assert_string_equal(host_last_misuse.what, "write behind the end of an object");
+	object[100] ^= 1;
+	assert_null(kheap_check(&kernel_heap));
+	kfree(object);
+	object[3] ^= 1;
+	assert_non_null(kheap_check(&kernel_heap));
+	assert_string_equal(host_last_misuse.what, "write after free");
+	object[3] ^= 1;
+	assert_null(kheap_check(&kernel_heap));
+	host_misuse_reset();
+}
+
+static void test_together_with_guarded_objects(void **state)
+{
+	static void *objects[300];
+	uint64_t seed = host_seed("debug");
+
+	(void)state;
+	assert_int_equal(kheap_guard_init(&kernel_heap, 50), 0);
+	kheap_guard_rate(&kernel_heap, KHEAP_GUARD_EVERY);
+	for (unsigned step = 0; step < 20000; step++) {
+		void **o = &objects[host_random(&seed) % array_len(objects)];
+		size_t bytes = host_random(&seed) % (step % 50 ? 600 : 20000);
+
+		if (*o && step % 3) {
+			*o = krealloc(*o, bytes);
+		} else {
+			kfree(*o);
+			*o = kmalloc(bytes);
+		}
+		assert_non_null(*o);
+		memset(*o, 1, bytes);
+		if (step % 1000 == 0)
+			heap_verify();
+	}
+	for (unsigned i = 0; i < array_len(objects); i++)
+		kfree(objects[i]);
+	kheap_guard_rate(&kernel_heap, 0);
+	assert_int_equal(host_misuses, 0);
+}
+
+/* ---- leaks ---- */
+
+static uint64_t seen, seen_bytes, with_caller;
+
+static void count_live(void *context, const struct kheap_live *live)
+{
+	(void)context;
+	seen++;
+	seen_bytes += live->bytes;
+	with_caller += live->allocated_by != 0;
+}
+
+static void test_walk_finds_what_is_live(void **state)
+{
+	struct kmem_cache *cache = kmem_cache_create(&kernel_heap, "walked", 100, 0);
+	void *object = kmalloc(50), *freed = kmalloc(50), *typed = kmem_cache_alloc(cache, 0);
+
+	(void)state;
+	kfree(freed);
+	seen = with_caller = 0;
+	kheap_walk(&kernel_heap, NULL, count_live, NULL);
+	assert_int_equal(seen, 2);
+	assert_int_equal(with_caller, 2);
+	seen = 0;
+	kheap_walk(&kernel_heap, cache, count_live, NULL);
+	assert_int_equal(seen, 1);
+	kmem_cache_free(cache, typed);
+	assert_int_equal(kmem_cache_destroy(cache), 0);
+	kfree(object);
+}
+
+#define debug_test(f) cmocka_unit_test_setup_teardown(f, debug_setup, heap_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		debug_test(test_every_size_keeps_its_promises),
+		debug_test(test_overflow_by_one),
+		debug_test(test_underflow_by_one),
+		debug_test(test_the_neighbour_finds_it_too),
+		debug_test(test_write_after_free),
+		debug_test(test_write_to_what_is_handed_out_next),
+		debug_test(test_double_free_after_others),
+		debug_test(test_quarantine_is_a_queue),
+		debug_test(test_typed_caches),
+		debug_test(test_check_finds_all_of_it),
+		debug_test(test_together_with_guarded_objects),
+		debug_test(test_walk_finds_what_is_live),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
