@@ -15,12 +15,14 @@
 #include <quire/kmalloc.h>
 #include <quire/thread.h>
 
+static bool all_end; /* atomic: workload_end_all() */
+
 /* ---- what every thread of a run shares ---- */
 
 bool workload_goes_on(const struct workload_run *run)
 {
 	return !thread_should_stop() && !__atomic_load_n(&run->abandoned, __ATOMIC_RELAXED) &&
-	       port_now_ns() < run->deadline_ns;
+	       !__atomic_load_n(&all_end, __ATOMIC_RELAXED) && port_now_ns() < run->deadline_ns;
 }
 
 void workload_run_get(struct workload_run *run)
@@ -156,6 +158,26 @@ static struct workload workloads[] = {
 	{
 		.info =
 			{
+				.name = "mixed",
+				.summary = "memory of every kind, freed by another thread; checks "
+					   "contents",
+				.thread_name = "mixed",
+			},
+		.start = workload_start_mixed,
+	},
+	{
+		.info =
+			{
+				.name = "lives",
+				.summary = "threads that come, allocate, and are joined",
+				.thread_name = "lives",
+			},
+		.start = workload_start_single,
+		.body = workload_lives,
+	},
+	{
+		.info =
+			{
 				.name = "noop",
 				.summary = "starts and ends at once",
 				.thread_name = "noop",
@@ -240,4 +262,26 @@ bool workload_info_at(size_t i, struct workload_info *out)
 		.errors = __atomic_load_n(&from->errors, __ATOMIC_RELAXED),
 	};
 	return true;
+}
+
+static uint64_t living_threads(void)
+{
+	struct workload_info info;
+	uint64_t living = 0;
+
+	for (size_t i = 0; workload_info_at(i, &info); i++)
+		living += info.threads_started - info.threads_ended;
+	return living;
+}
+
+int workload_end_all(uint64_t timeout_ns)
+{
+	uint64_t from = port_now_ns();
+	int error = 0;
+
+	__atomic_store_n(&all_end, true, __ATOMIC_RELAXED);
+	while (!error && living_threads())
+		error = port_now_ns() - from >= timeout_ns ? -ETIMEDOUT : thread_sleep_ns(10000000);
+	__atomic_store_n(&all_end, false, __ATOMIC_RELAXED);
+	return error;
 }

@@ -56,6 +56,8 @@ static inline uint64_t workload_random(uint64_t *state)
 
 int workload_start_single(struct workload_run *run); /* workload.c */
 int workload_start_pair(struct workload_run *run);   /* workload_pair.c */
+int workload_start_mixed(struct workload_run *run);  /* workload_mixed.c */
+void workload_lives(struct workload_run *run);       /* workload_lives.c */
 void workload_churn(struct workload_run *run);       /* workload_churn.c */
 
 #endif

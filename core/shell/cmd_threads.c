@@ -319,9 +319,9 @@ static int run_spawn(int argc, char **argv)
 	return start_workload(argv[1], (unsigned)count, seconds, cpu_text ? (unsigned)cpu + 1 : 0);
 }
 
-static const char *const spawn_words[] = {"spin",      "sleep", "producer-consumer",
-					  "churn",     "noop",  "--count",
-					  "--seconds", "--cpu", NULL};
+static const char *const spawn_words[] = {
+	"spin", "sleep",   "producer-consumer", "churn", "mixed", "lives",
+	"noop", "--count", "--seconds",         "--cpu", NULL};
 
 SHELL_COMMAND(spawn) = {
 	.name = "spawn",

@@ -35,6 +35,12 @@ struct workload_info {
 	uint64_t refusals;   /* requests the allocators could not serve */
 	uint64_t errors;     /* contents that were not as left: 0, or a bug in an allocator */
 };
+/*
+ * End every workload there is, and wait until their threads are gone: 0, -ETIMEDOUT, or -EINTR (the
+ * caller was killed). Context: threads.
+ */
+must_check int workload_end_all(uint64_t timeout_ns);
+
 /* The i-th workload; false past the end. */
 bool workload_info_at(size_t i, struct workload_info *out);
 

@@ -71,17 +71,63 @@ void kfree(void *object)
 	free(o);
 }
 
-/* First fit; the tests take few pages. */
-pfn_t page_alloc_block(struct page_allocator *pa, unsigned order, unsigned flags)
+void *kmalloc_aligned(size_t bytes, size_t align)
 {
-	size_t count = (size_t)1 << order;
+	assert(align <= 64); /* nobody looks */
+	return kmalloc(bytes);
+}
 
-	assert(pa == &pages && flags == PAGE_ANY);
+void *krealloc(void *object, size_t bytes)
+{
+	void *moved = kmalloc(bytes);
+
+	if (!moved)
+		return NULL;
+	memcpy(moved, object, 16); /* callers let them grow */
+	kfree(object);
+	return moved;
+}
+
+struct kmem_cache *kmem_cache_create(struct kheap *heap, const char *name, size_t bytes,
+				     size_t align)
+{
+	struct kmem_cache *cache = kzalloc(sizeof *cache);
+
+	if (cache)
+		*cache = (struct kmem_cache){
+			.heap = heap, .name = name, .object_bytes = (uint32_t)(bytes + align)};
+	return cache;
+}
+
+void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags)
+{
+	void *object = flags ? NULL : kmalloc(cache->object_bytes);
+
+	cache->allocs += object != NULL;
+	return object;
+}
+
+void kmem_cache_free(struct kmem_cache *cache, void *object)
+{
+	cache->frees++;
+	kfree(object);
+}
+
+int kmem_cache_destroy(struct kmem_cache *cache)
+{
+	assert(cache->allocs == cache->frees);
+	kfree(cache);
+	return 0;
+}
+
+/* First fit; the tests take few pages. */
+static pfn_t frames_take(size_t count, size_t align)
+{
 	if (host_allocation_fails())
 		return PFN_NONE;
 	if (!host_ram)
 		host_ram_init(SHIM_FRAMES * PAGE_BYTES);
-	for (size_t first = 0; first < SHIM_FRAMES; first += count) {
+	for (size_t first = 0; first + count <= SHIM_FRAMES; first += align) {
 		if (memchr(&frame_used[first], true, count))
 			continue;
 		memset(&frame_used[first], true, count);
@@ -89,6 +135,31 @@ pfn_t page_alloc_block(struct page_allocator *pa, unsigned order, unsigned flags
 		return pfn(first);
 	}
 	return PFN_NONE;
+}
+
+pfn_t page_alloc_block(struct page_allocator *pa, unsigned order, unsigned flags)
+{
+	assert(pa == &pages && flags == PAGE_ANY);
+	return frames_take((size_t)1 << order, (size_t)1 << order);
+}
+
+static uint64_t run_pages[SHIM_FRAMES];
+
+pfn_t page_alloc_run(struct page_allocator *pa, uint64_t count, unsigned flags)
+{
+	pfn_t head = frames_take(count, 1);
+
+	assert(pa == &pages && flags == PAGE_ANY);
+	if (!pfn_is_none(head))
+		run_pages[head.n] = count;
+	return head;
+}
+
+void page_free_run(struct page_allocator *pa, pfn_t head)
+{
+	assert(pa == &pages && frame_used[head.n]);
+	memset(&frame_used[head.n], false, run_pages[head.n]);
+	host_live.blocks--;
 }
 
 void page_free_block(struct page_allocator *pa, pfn_t head, unsigned order)
@@ -114,6 +185,12 @@ pfn_t page_cleared(pfn_t frame, unsigned order)
 {
 	(void)order;
 	return frame;
+}
+
+void host_pages_forget(void)
+{
+	memset(frame_used, 0, sizeof frame_used);
+	host_live.blocks = 0;
 }
 
 void host_heap_reset(void)

@@ -24,7 +24,8 @@ struct host_live {
 };
 extern struct host_live host_live;
 
-void host_heap_reset(void); /* frees every object still live */
+void host_heap_reset(void);   /* frees every object still live */
+void host_pages_forget(void); /* the same for page blocks */
 
 /* ---- sched_port.c: the port's part for proc/ ---- */
 

@@ -76,7 +76,7 @@ static void all_are_described(void **state)
 		assert_true(strlen(info.name) > 0 && strlen(info.summary) > 0);
 		assert_null(strchr(info.summary, '\n'));
 	}
-	assert_int_equal(n, 5);
+	assert_int_equal(n, 7);
 	info_of("spin");
 	info_of("producer-consumer");
 }
@@ -107,7 +107,8 @@ static void a_thousand_noops(void **state)
 
 static void ends_when_killed(void **state)
 {
-	static const char *const names[] = {"spin", "sleep", "producer-consumer", "churn"};
+	static const char *const names[] = {"spin",  "sleep", "producer-consumer",
+					    "churn", "mixed", "lives"};
 
 	(void)state;
 	for (size_t i = 0; i < array_len(names); i++) {
@@ -194,7 +195,8 @@ static void fail_every_step(const char *name, long steps_min)
 /* The spawned threads run after the spawn, or, better than it, in the middle of it. */
 static void out_of_memory_while_spawning(void **state)
 {
-	static const char *const names[] = {"noop", "sleep", "producer-consumer", "churn"};
+	static const char *const names[] = {"noop",  "sleep", "producer-consumer",
+					    "churn", "mixed", "lives"};
 
 	(void)state;
 	for (size_t i = 0; i < array_len(names); i++)
@@ -207,7 +209,7 @@ static void out_of_memory_while_spawning(void **state)
 /* Allocations fail while they run: they count the refusals and go on. */
 static void out_of_memory_while_running(void **state)
 {
-	static const char *const names[] = {"producer-consumer", "churn"};
+	static const char *const names[] = {"producer-consumer", "churn", "mixed", "lives"};
 	uint64_t random = host_seed("test_workload");
 
 	(void)state;
@@ -242,6 +244,48 @@ static void churn_sees_a_changed_byte(void **state)
 	assert_true(info_of("churn").errors > before.errors);
 }
 
+static void mixed_sees_a_changed_byte(void **state)
+{
+	struct workload_info before = info_of("mixed");
+
+	(void)state;
+	assert_int_equal(workload_spawn("mixed", 1, 0, 0, NULL), 0);
+	do {
+		let_run(1);
+	} while (host_live.blocks < 8);
+	/* The first word is the address of the piece itself. */
+	for (uint64_t p = 0; p < 512; p++)
+		++*(char *)port_phys_to_virt(pfn_to_paddr(pfn(p)));
+	assert_int_equal(workload_end_all(UINT64_MAX), 0);
+	assert_true(info_of("mixed").errors > before.errors);
+	/* What was damaged was left alone. */
+	assert_true(host_live.blocks > 0);
+	host_pages_forget();
+}
+
+static void all_can_be_ended(void **state)
+{
+	static const char *const names[] = {"spin",  "sleep", "producer-consumer",
+					    "churn", "mixed", "lives"};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(names); i++)
+		assert_int_equal(workload_spawn(names[i], 2, 0, 0, NULL), 0);
+	let_run(20);
+	assert_int_equal(workload_end_all(UINT64_MAX), 0);
+	let_run(5);
+	assert_int_equal(thread_count(), 0);
+	assert_memory_equal(&host_live, &idle_system, sizeof host_live);
+	/* And new ones may be started. */
+	assert_int_equal(workload_spawn("noop", 1, 0, 0, NULL), 0);
+	assert_int_equal(workload_spawn("sleep", 1, 0, 0, NULL), 0);
+	let_run(20);
+	assert_int_equal(thread_count(), 1);
+	assert_int_equal(workload_end_all(0), -ETIMEDOUT);
+	assert_int_equal(workload_end_all(UINT64_MAX), 0);
+	let_run(5);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -257,6 +301,8 @@ int main(void)
 		TEST(out_of_memory_while_spawning),
 		TEST(out_of_memory_while_running),
 		TEST(churn_sees_a_changed_byte),
+		TEST(mixed_sees_a_changed_byte),
+		TEST(all_can_be_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
