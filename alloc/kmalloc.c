@@ -108,6 +108,8 @@ void *cache_alloc_slow(struct kmem_cache *cache, size_t bytes, uintptr_t caller)
 		if (object)
 			magazine_fill_locked(cache);
 	}
+	if (object && !guard_owns(heap, object))
+		port_unpoison(object, bytes, cache->object_bytes);
 	kheap_record(heap, TRACE_KMALLOC, object, bytes, caller, injected);
 	spin_unlock(&heap->lock, irq);
 	return object;
@@ -130,9 +132,9 @@ slow_fn void *kheap_alloc(struct kheap *heap, size_t bytes, unsigned flags, uint
 	uint32_t class;
 	void *object;
 
-	if (unlikely(bytes > KMALLOC_SMALL_MAX))
+	if (unlikely(port_padded(bytes) > KMALLOC_SMALL_MAX))
 		return large_alloc(heap, bytes, flags, caller);
-	class = kheap_class(heap, bytes);
+	class = kheap_class(heap, port_padded(bytes));
 	object = magazine_pop(heap, class);
 	if (unlikely(!object))
 		return cache_alloc_slower(&heap->classes[class], bytes, flags, caller);
@@ -183,6 +185,7 @@ void kheap_free_plain(struct kheap *heap, void *object, uintptr_t caller)
 		if (slot == SLAB_NO_SLOT)
 			goto refuse;
 		kheap_record(heap, TRACE_KFREE, object, s->cache->object_bytes, caller, false);
+		port_poison(object, s->cache->object_bytes, POISON_FREED);
 		if (!slab_is_quick(s) || !magazine_put_locked(s, slot, caller))
 			slab_put_locked(s, slot, caller);
 	} else if (!large_free_locked(heap, object, caller)) {
@@ -259,11 +262,13 @@ static size_t size_locked(const struct kheap *heap, const void *object)
 	if (slab_is_ours(heap, s)) {
 		unsigned slot = slab_live_slot(s, (uintptr_t)object);
 
-		return slot == SLAB_NO_SLOT ? 0 : debug_size(heap, s, slot);
+		if (slot == SLAB_NO_SLOT)
+			return 0;
+		return port_unpoisoned(object, debug_size(heap, s, slot));
 	}
 	if (unlikely(heap->debug))
 		return debug_large_size(object, large_pages_locked(heap, object));
-	return large_pages_locked(heap, object) << PAGE_SHIFT;
+	return port_unpoisoned(object, large_pages_locked(heap, object) << PAGE_SHIFT);
 }
 
 size_t kheap_size(struct kheap *heap, const void *object)

@@ -20,6 +20,8 @@ static uint32_t typed_bytes(size_t bytes, size_t align)
 		align = KMALLOC_MIN_ALIGN;
 	if (bytes == 0 || bytes > KMALLOC_SMALL_MAX)
 		return 0;
+	if (bytes <= KMALLOC_SMALL_MAX - PORT_REDZONE)
+		bytes += PORT_REDZONE;
 	return (uint32_t)align_up(bytes, align);
 }
 

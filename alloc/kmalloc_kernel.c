@@ -16,7 +16,8 @@ static slow_fn void *kmalloc_large(size_t bytes, uintptr_t caller)
 
 static slow_fn void *kmalloc_slow(size_t bytes, uintptr_t caller)
 {
-	struct kmem_cache *cache = &kernel_heap.classes[kheap_class(&kernel_heap, bytes)];
+	uint32_t class = kheap_class(&kernel_heap, port_padded(bytes));
+	struct kmem_cache *cache = &kernel_heap.classes[class];
 
 	return cache_alloc_slow(cache, bytes, caller);
 }
@@ -30,9 +31,9 @@ void *kmalloc(size_t bytes)
 {
 	void *object;
 
-	if (unlikely(bytes > KMALLOC_SMALL_MAX))
+	if (unlikely(port_padded(bytes) > KMALLOC_SMALL_MAX))
 		return kmalloc_large(bytes, caller_address());
-	object = magazine_pop(&kernel_heap, kheap_class(&kernel_heap, bytes));
+	object = magazine_pop(&kernel_heap, kheap_class(&kernel_heap, port_padded(bytes)));
 	return likely(object) ? object : kmalloc_slow(bytes, caller_address());
 }
 

@@ -158,6 +158,8 @@ static slow_fn void *large_alloc_slow(struct kheap *heap, size_t bytes, unsigned
 	pfn_t head = PFN_NONE;
 	void *object;
 
+	if (PORT_REDZONE && !(bytes & PAGE_MASK))
+		pages++; /* or there would be no room for a redzone */
 	if (large_must_fail(heap, bytes, caller))
 		return NULL;
 	if (likely(pages <= LARGE_PAGES_MAX))
@@ -175,6 +177,7 @@ static slow_fn void *large_alloc_slow(struct kheap *heap, size_t bytes, unsigned
 		__builtin_memset(object, 0, pages << PAGE_SHIFT);
 	if (unlikely(heap->debug))
 		debug_large_begin(object, bytes, pages);
+	port_unpoison(object, bytes, pages << PAGE_SHIFT);
 	return object;
 }
 

@@ -144,6 +144,8 @@ size_t page_alloc_bulk(struct page_allocator *pa, pfn_t *out, size_t count, unsi
 			    more ? done - before : chunk_end - before, caller, injected);
 		spin_unlock(&pa->lock, irq);
 	}
+	for (size_t i = 0; PORT_REDZONE && i < done; i++)
+		page_unpoison(out[i], 1);
 	for (size_t i = 0; flags & PAGE_ZEROED && i < done; i++)
 		page_clear(out[i], 1);
 	return done;
@@ -178,6 +180,7 @@ static size_t give_singles(struct page_allocator *pa, const pfn_t *frames, size_
 			break;
 		while ((uint32_t)descs[frame].word == DESC_HEAD_1(0)) {
 			descs[frame].word = freed;
+			page_poison(pfn(frame), 1);
 			mask |= (uint64_t)1 << frame % 64;
 			if (++i == count)
 				break;

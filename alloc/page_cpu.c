@@ -353,6 +353,8 @@ pfn_t page_alloc_slow(struct page_allocator *pa, unsigned order, unsigned flags,
 		pa->descs[frame].word = DESC_HEAD_1(order) | DESC_CALLER(caller);
 	unlock_and_report(pa, irq, caller);
 
+	if (frame != PFN_NONE.n)
+		page_unpoison(pfn(frame), (uint64_t)1 << order);
 	if (flags & PAGE_ZEROED && frame != PFN_NONE.n)
 		page_clear(pfn(frame), (uint64_t)1 << order);
 	return pfn(frame);
@@ -395,6 +397,7 @@ void page_free_slow(struct page_allocator *pa, pfn_t head, unsigned order, uintp
 
 		if (likely((uint32_t)*word == DESC_HEAD_1(order))) {
 			*word = PAGE_NONE | DESC_CALLER(caller);
+			page_poison(head, (uint64_t)1 << order);
 			if (unlikely(pa->watch))
 				give_watched(pa, head.n, order, caller);
 			else

@@ -246,4 +246,20 @@ bool frame_is_free(const struct superblock *sb, uint64_t frame);
 cold_fn void page_diagnose(struct page_allocator *pa, uint64_t frame, uint64_t expected,
 			   uintptr_t caller, struct misuse *out);
 
+/* ---- for builds that check every access; see quire/shadow.h ---- */
+
+static inline void page_poison(pfn_t frame, uint64_t pages)
+{
+	if (PORT_REDZONE)
+		port_poison(port_phys_to_virt(pfn_to_paddr(frame)), pages * PAGE_BYTES,
+			    POISON_PAGE);
+}
+
+static inline void page_unpoison(pfn_t frame, uint64_t pages)
+{
+	if (PORT_REDZONE)
+		port_unpoison(port_phys_to_virt(pfn_to_paddr(frame)), pages * PAGE_BYTES,
+			      pages * PAGE_BYTES);
+}
+
 #endif

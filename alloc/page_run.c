@@ -41,6 +41,8 @@ pfn_t page_alloc_run_for(struct page_allocator *pa, uint64_t pages, unsigned fla
 	page_record(pa, TRACE_RUN_ALLOC, frame, pages, caller, injected);
 	spin_unlock(&pa->lock, irq);
 
+	if (frame != PFN_NONE.n)
+		page_unpoison(pfn(frame), pages);
 	if (flags & PAGE_ZEROED && frame != PFN_NONE.n)
 		page_clear(pfn(frame), pages);
 	return pfn(frame);
@@ -65,6 +67,7 @@ static void free_run(struct page_allocator *pa, pfn_t head, uint64_t kind, uintp
 
 			*word = PAGE_NONE | DESC_CALLER(caller);
 			pa->counters.run_frees++;
+			page_poison(head, pages);
 			page_give(pa, head.n, pages);
 			page_record(pa, TRACE_RUN_FREE, head.n, pages, caller, false);
 			spin_unlock(&pa->lock, irq);

@@ -199,6 +199,8 @@ static struct slab *slab_create(struct kmem_cache *cache, uintptr_t caller)
 	slab_mark_all_free(s);
 	if (unlikely(slab_debug(heap, s)))
 		debug_slab_made(s);
+	if (!internal)
+		port_poison(base, PAGE_BYTES << cache->order, POISON_SLAB);
 	page_set_slab(heap->pages, pages, cache->order, s);
 	cache->slabs++;
 	heap->slab_pages_held += slab_pages(cache);

@@ -22,6 +22,8 @@
 
 #ifdef QUIRE_MEMORY_DEBUG
 #define DEFAULT_RATE "every"
+#elif defined(QUIRE_KASAN) /* all of them are checked, and these would not be */
+#define DEFAULT_RATE "off"
 #else
 #define DEFAULT_RATE DEFAULT_MS
 #endif

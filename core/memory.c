@@ -235,13 +235,56 @@ static void build_ram(struct input_list *list)
 	keep_ram();
 }
 
+#ifdef QUIRE_KASAN
+/* Off the end of the largest usable region, before anybody else has it. */
+static void make_shadow(void)
+{
+	uint64_t pages = arch_shadow_pages(memory.ram, memory.ram_count);
+	const struct region *best = NULL;
+	pfn_t first;
+
+	for (size_t i = 0; i < memory.region_count; i++) {
+		const struct region *r = &memory.regions[i];
+
+		if (r->kind == REGION_USABLE && (!best || r->pages > best->pages))
+			best = r;
+	}
+	if (!best || best->pages <= pages)
+		port_panic("no %llu pages in one piece for the shadow", (unsigned long long)pages);
+	first = pfn_add(best->start, best->pages - pages);
+	if (!region_carve(memory.regions, &memory.region_count, memory.capacity, first, pages,
+			  REGION_METADATA))
+		port_panic("the region table has no room for the shadow");
+	arch_shadow_init(memory.ram, memory.ram_count, first, pages);
+	log_info("every access is checked: %llu pages of shadow", (unsigned long long)pages);
+}
+
+/* What is poisoned passes through the slow functions; reports name who allocated and freed. */
+static void watch_always(void)
+{
+	page_watch(&kernel_pages, WATCH_SHADOW, 0);
+	kheap_watch(&kernel_heap, WATCH_SHADOW | WATCH_TRACK, 0);
+}
+#else
+static void make_shadow(void)
+{
+}
+
+static void watch_always(void)
+{
+}
+#endif
+
 static void add_regions(enum region_kind kind)
 {
 	for (size_t i = 0; i < memory.region_count; i++) {
 		const struct region *r = &memory.regions[i];
 
-		if (r->kind == kind)
-			memory.handed_over += page_add(&kernel_pages, r->start, r->pages);
+		if (r->kind != kind)
+			continue;
+		port_poison(port_phys_to_virt(pfn_to_paddr(r->start)), r->pages * PAGE_BYTES,
+			    POISON_PAGE);
+		memory.handed_over += page_add(&kernel_pages, r->start, r->pages);
 	}
 }
 
@@ -304,11 +347,13 @@ void memory_init(const struct boot_info *bi)
 	if (!region_carve(memory.regions, &memory.region_count, memory.capacity,
 			  paddr_to_pfn(paddr(pool_used.base)), pool_used.pages, REGION_METADATA))
 		build_regions(&list, &pool_used);
+	make_shadow();
 	add_regions(REGION_USABLE);
 	kheap_init(&kernel_heap, &kernel_pages);
+	watch_always();
 	if (cmdline_bool("track", false))
 		kheap_watch(&kernel_heap, WATCH_TRACK, 0);
-	if (cmdline_bool("debug", DEBUG_DEFAULT) && kheap_debug_init(&kernel_heap))
+	if (!PORT_REDZONE && cmdline_bool("debug", DEBUG_DEFAULT) && kheap_debug_init(&kernel_heap))
 		port_panic("no page for debug=1");
 }
 

@@ -31,7 +31,7 @@ const char *thread_state_name(enum thread_state s)
  *
  * A frame that was reserved but never written counts as unused.
  */
-static size_t stack_used(const struct thread *t)
+static unchecked_fn size_t stack_used(const struct thread *t)
 {
 	const uint64_t *words = t->stack;
 	size_t untouched = 0, count = t->stack_bytes / sizeof *words;

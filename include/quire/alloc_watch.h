@@ -28,6 +28,7 @@ enum alloc_watch {
 	WATCH_DEBUG = 8, /* kmalloc: redzones and poison; pages: a pattern in every free one */
 	WATCH_GUARD =
 		16, /* kmalloc: every object is guarded, while there is room (kheap_guard.h) */
+	WATCH_SHADOW = 32, /* always, in a build that checks every access (quire/shadow.h) */
 };
 
 #endif

@@ -13,8 +13,12 @@
 #include <stdbool.h>
 
 /* ---- the address space (design section 3) ---- */
-#define DIRECT_MAP_BASE   0xffff800000000000ull
-#define DIRECT_MAP_BYTES  0x0000600000000000ull /* 96 TiB */
+#define DIRECT_MAP_BASE 0xffff800000000000ull
+#ifdef QUIRE_KASAN
+#define DIRECT_MAP_BYTES 0x0000400000000000ull /* 64 TiB: the rest of the shadow has no room */
+#else
+#define DIRECT_MAP_BYTES 0x0000600000000000ull /* 96 TiB */
+#endif
 #define DESC_WINDOW_BASE  0xffffe00000000000ull /* page descriptors, 8 bytes a pfn */
 #define STACK_WINDOW_BASE 0xfffff00000000000ull /* stacks, devices; guard pages between */
 #define KERNEL_BASE       0xffffffff80000000ull
@@ -26,6 +30,12 @@ void arch_early_init(const struct boot_info *bi);
  * what of `regions` the page allocator may get needs page tables for its descriptors. */
 void arch_paging_init(const struct boot_info *bi, const struct region *ram, size_t ram_count,
 		      const struct region *regions, size_t region_count);
+#ifdef QUIRE_KASAN
+/* Pages that the shadow of so much RAM takes; and the shadow itself, from the pages given, once
+ * arch_paging_init() is through. From then on every access is checked. */
+uint64_t arch_shadow_pages(const struct region *ram, size_t count);
+void arch_shadow_init(const struct region *ram, size_t count, pfn_t first, uint64_t pages);
+#endif
 /* Maps it write-combining and adds the console sink. Needs kmalloc. */
 void arch_framebuffer_init(const struct boot_framebuffer *fb);
 /* The TSC's rate. Panics where nothing tells it. */

@@ -29,6 +29,8 @@
 
 #include <quire_port.h>
 
+#include <quire/shadow.h> /* what a build that checks every access is told */
+
 struct page;
 struct kheap;
 

@@ -30,7 +30,11 @@
 #define THREAD_NAME_BYTES       24
 #define THREAD_PRIORITY_REAPER  3 /* before the shell: memory is back at the next prompt */
 #define THREAD_SLICE_NS         10000000ull /* how long a thread runs before an equal gets its turn */
-#define THREAD_STACK_BYTES      16384
+#ifdef QUIRE_KASAN                          /* frames are larger: redzones */
+#define THREAD_STACK_BYTES 28672
+#else
+#define THREAD_STACK_BYTES 16384
+#endif
 /* Fresh stacks are filled with this, so that their deepest use can be measured. */
 #define THREAD_STACK_PATTERN 0x5aa55aa55aa55aa5ull
 

@@ -31,7 +31,11 @@ enum ist {
 	IST_MACHINE_CHECK,
 	IST_COUNT = IST_MACHINE_CHECK,
 };
+#ifdef QUIRE_KASAN /* frames are larger: redzones */
+#define IST_STACK_BYTES 16384
+#else
 #define IST_STACK_BYTES 8192
+#endif
 
 /* Intel SDM 3A section 8.7, figure 8-11. */
 struct tss {

@@ -33,6 +33,10 @@ _start:
 	movabsq	$0xffff800000000000, %rax	/* DIRECT_MAP_BASE */
 	addq	%rax, %rdi
 	movq	%rdi, %rbx
+#ifdef QUIRE_KASAN
+	call	kasan_boot			/* the shadow of stack frames */
+	movq	%rbx, %rdi
+#endif
 	call	stack_guard_boot
 	movq	%rbx, %rdi
 	call	kernel_main

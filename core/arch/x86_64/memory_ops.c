@@ -12,6 +12,7 @@
  *	|--8--|--8--|--8--|-5-|         n = 29
  *	              |--8--|           the last 8 bytes, read before anything is written
  */
+#include "kasan.h"
 #include <quire/string.h>
 #include <stdint.h>
 
@@ -67,12 +68,16 @@ static void copy_down(char *to, const char *from, size_t n)
 
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
 {
+	kasan_check((uintptr_t)from, bytes, false, caller_address());
+	kasan_check((uintptr_t)to, bytes, true, caller_address());
 	copy_up(to, from, bytes);
 	return to;
 }
 
 void *memmove(void *to, const void *from, size_t bytes)
 {
+	kasan_check((uintptr_t)from, bytes, false, caller_address());
+	kasan_check((uintptr_t)to, bytes, true, caller_address());
 	if ((uintptr_t)to - (uintptr_t)from < bytes)
 		copy_down(to, from, bytes);
 	else
@@ -85,6 +90,7 @@ void *memset(void *to, int value, size_t bytes)
 	uint64_t pattern = (unsigned char)value * 0x0101010101010101ull;
 	char *p = to, *end = p + bytes;
 
+	kasan_check((uintptr_t)to, bytes, true, caller_address());
 	if (bytes < 8) {
 		while (p < end)
 			*p++ = (char)value;

@@ -11,6 +11,7 @@
  */
 #define LOG_TAG "paging"
 #include "paging.h"
+#include "kasan.h"
 #include "platform.h"
 #include <quire/assert.h>
 #include <quire/log.h>
@@ -170,6 +171,7 @@ void arch_paging_init(const struct boot_info *bi, const struct region *ram, size
 	stack_window_init(root);
 	device_window_init(root);
 
+	kasan_map_early(root);
 	kernel_root = port_virt_to_phys(root);
 	write_cr3(kernel_root.a);
 	features_enable_paging();

@@ -179,6 +179,32 @@ static void stack_overflow(void)
 	recurse(&depth);
 }
 
+#ifdef QUIRE_UBSAN
+static void undefined_shift(void)
+{
+	volatile unsigned by = 40;
+	volatile int value = 1;
+
+	value = value << by;
+}
+
+static void undefined_index(void)
+{
+	static const uint8_t table[4];
+	volatile unsigned at = 4;
+	volatile uint8_t found = table[at];
+
+	(void)found;
+}
+
+static void undefined_sum(void)
+{
+	volatile int value = __INT_MAX__;
+
+	value = value + 1;
+}
+#endif
+
 #define SMASHED_BYTES 48 /* over the canary, the frame pointer and the return address */
 
 static void stack_smash(void)
@@ -279,6 +305,11 @@ static const struct {
 	{"write-rodata", write_rodata, NULL},
 	{"write-text-alias", write_text_alias, NULL},
 	{"stack-overflow", stack_overflow, NULL},
+#ifdef QUIRE_UBSAN
+	{"ubsan-shift", undefined_shift, NULL},
+	{"ubsan-index", undefined_index, NULL},
+	{"ubsan-sum", undefined_sum, NULL},
+#endif
 	{"stack-smash", stack_smash, NULL},
 	{"smep", smep, &cpu_features.smep},
 	{"smap", smap, &cpu_features.smap},

@@ -221,7 +221,8 @@ SELFTEST(restart)
 	thread_pin(0);
 	if (kmem_cache_destroy(cache) && !error)
 		error = "an object of the cache was lost";
-	for (size_t i = 0; !error && i < runs; i++)
+	/* While anything watches, each finds its magazine closed and leaves at once. */
+	for (size_t i = 0; !error && !kernel_heap.watch && i < runs; i++)
 		if (!test.reached[i])
 			error = "a restartable run was never interrupted";
 	return error;

@@ -40,7 +40,7 @@ static uint64_t *directories;                /* the window's PDs, one after the 
 
 void stack_window_init(uint64_t *root)
 {
-	size_t count = STACK_BLOCKS / TABLE_ENTRIES;
+	size_t count = (STACK_BLOCKS + TABLE_ENTRIES - 1) / TABLE_ENTRIES;
 	uint64_t *tables = boot_alloc((count + 1) * PAGE_BYTES);
 
 	if (!tables)
@@ -158,6 +158,7 @@ void *port_stack_alloc(size_t bytes)
 	spin_unlock(&lock, irq);
 	if (!stack)
 		goto free_frames;
+	port_unpoison(stack, bytes, pages * PAGE_BYTES); /* of whoever ended there */
 	return stack;
 
 free_frames:

@@ -72,6 +72,42 @@ static void print_page_fault(const struct trap_frame *f, vaddr_t address)
 			       m.user ? "user" : "supervisor");
 }
 
+/*
+ * In a build with -fsanitize-trap: UD1 with an address-size prefix, and the check as displacement.
+ * The numbers are the compiler's, in the order of clang's LIST_SANITIZER_CHECKS.
+ */
+static const char *undefined_behaviour(const struct trap_frame *f)
+{
+	static const char *const checks[] = {
+		[0] = "signed addition overflowed",
+		[1] = "reached what cannot be reached",
+		[3] = "division overflowed, or by zero",
+		[5] = "floating point value does not fit",
+		[7] = "implicit conversion changed the value",
+		[8] = "builtin called with an invalid argument",
+		[10] = "value is not one of its type",
+		[11] = "function ended without a value",
+		[12] = "signed multiplication overflowed",
+		[13] = "signed negation overflowed",
+		[16] = "NULL passed where none may be",
+		[17] = "NULL returned where none may be",
+		[18] = "index outside of its array",
+		[19] = "pointer arithmetic overflowed",
+		[20] = "shift by too much, or of a negative value",
+		[21] = "signed subtraction overflowed",
+		[22] = "access through NULL, misaligned, or of too small an object",
+		[23] = "alignment is not what was promised",
+		[24] = "array of a length that is not positive",
+	};
+	const uint8_t *at = (const uint8_t *)(uintptr_t)f->rip;
+
+	if (f->vector != VECTOR_INVALID_OPCODE || f->rip < (uintptr_t)kernel_image_start ||
+	    f->rip > (uintptr_t)kernel_text_end - 5 || at[0] != 0x67 || at[1] != 0x0f ||
+	    at[2] != 0xb9)
+		return NULL;
+	return at[4] < array_len(checks) && checks[at[4]] ? checks[at[4]] : "a check of clang's";
+}
+
 static void print_error_code(const struct trap_frame *f)
 {
 	static const char *const tables[] = {"GDT", "IDT", "LDT", "IDT"};
@@ -152,6 +188,9 @@ void trap_report_fatal(const struct trap_frame *f)
 		format_buffer(heading, sizeof heading,
 			      "kernel stack overflow in thread %s, address 0x%016llx (%s)",
 			      current_thread_name(), (ull)read_cr2(), trap_name(f->vector));
+	else if (undefined_behaviour(f))
+		format_buffer(heading, sizeof heading, "UBSan: %s (%s)", undefined_behaviour(f),
+			      trap_name(f->vector));
 	else
 		format_buffer(heading, sizeof heading, "%s", trap_name(f->vector));
 	panic_begin(heading);
