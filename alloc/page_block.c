@@ -96,7 +96,7 @@ void superblock_raise(struct page_allocator *pa, struct superblock *sb)
 
 /*
  * The first list from `order` up that is not empty, or PAGE_LISTS; its first
- * superblock can serve it. Those whose spare pageblocks went since they were
+ * superblock can serve it. When there is none, one that sleeps is woken. Those whose spare pageblocks went since they were
  * put there move down on the way, each once for the allocation that took them.
  */
 static inline unsigned list_choose(struct page_allocator *pa, struct page_free_set *zone,
@@ -104,17 +104,19 @@ static inline unsigned list_choose(struct page_allocator *pa, struct page_free_s
 {
 	uint32_t lists;
 
-	while ((lists = zone->nonempty >> order) != 0) {
-		unsigned list = order + (unsigned)__builtin_ctz(lists);
-		struct superblock *sb;
+	do {
+		while ((lists = zone->nonempty >> order) != 0) {
+			unsigned list = order + (unsigned)__builtin_ctz(lists);
+			struct superblock *sb;
 
-		if (list < PARTIAL_LISTS)
-			return list;
-		sb = &pa->superblocks[zone->head[list]];
-		if (likely(runs_words(sb->spare_runs, list - CLASS_WHOLE)))
-			return list;
-		superblock_move(pa, sb, spare_list(sb));
-	}
+			if (list < PARTIAL_LISTS)
+				return list;
+			sb = &pa->superblocks[zone->head[list]];
+			if (likely(runs_words(sb->spare_runs, list - CLASS_WHOLE)))
+				return list;
+			superblock_move(pa, sb, spare_list(sb));
+		}
+	} while (superblock_wake_in(pa, (unsigned)(zone - pa->zones)));
 	return PAGE_LISTS;
 }
 

@@ -9,6 +9,7 @@
  *                    one HEAD, RUN or SLAB descriptor
  *   per superblock   summaries and words match the sets; on exactly the right lists
  *   per cache        its blocks are NONE, used in the bitmaps, in no other cache
+ *   asleep           of a superblock nobody touched there are two bits (page_sleep.c)
  *   per zone         managed = free + cached + used, recounted; lists well formed
  *
  * Allocations never leave their superblock, so one pass in address order with
@@ -234,7 +235,8 @@ static const char *check_zone_lists(const struct page_allocator *pa, unsigned zo
 		for (; at != INDEX_NONE; at = pa->superblocks[at].link[slot].next) {
 			const struct superblock *sb;
 
-			if (at >= pa->superblock_count || ++length > pa->superblock_count)
+			if (at >= pa->superblock_count || ++length > pa->superblock_count ||
+			    superblock_sleeps(pa, at))
 				return "a zone's list does not end";
 			sb = &pa->superblocks[at];
 			if (sb->zone != zone)
@@ -297,9 +299,14 @@ static const char *check_locked(const struct page_allocator *pa, uint64_t cached
 	struct tally zone[PAGE_NODE_ZONES] = {0};
 	const char *wrong;
 
+	wrong = check_sleepers(pa);
+	if (wrong)
+		return wrong;
 	for (uint32_t i = 0; i < pa->superblock_count; i++) {
 		struct superblock *sb = &pa->superblocks[i];
 
+		if (superblock_sleeps(pa, i))
+			continue;
 		wrong = check_superblock(pa, sb, &zone[sb->zone]);
 		if (wrong)
 			return wrong;
@@ -308,6 +315,7 @@ static const char *check_locked(const struct page_allocator *pa, uint64_t cached
 		wrong = check_zone_lists(pa, z);
 		if (wrong)
 			return wrong;
+		zone[z].free += (uint64_t)pa->zones[z].asleep << SUPERBLOCK_SHIFT;
 		if (pa->zones[z].free != zone[z].free)
 			return "a zone's free count is wrong";
 		if (pa->zones[z].managed != zone[z].free + zone[z].used)

@@ -2,8 +2,9 @@
 /*
  * The page allocator at boot: building the books, then handing frames over.
  *
- * Nothing here is proportional to RAM. Building costs a superblock header a
- * GiB; adding costs eight words a GiB, because a pageblock handed over whole
+ * Nothing here is proportional to RAM, but for two bits a GiB: a GiB that is RAM
+ * from end to end sleeps until it is needed (page_sleep.c). The others have their
+ * superblock built; a pageblock handed over whole
  * stays fresh: one bit in `spare` says that all 512 frames are free, and its
  * bitmap and descriptors wait for their first use. Only pageblocks handed over
  * in parts, at most two a region, are opened:
@@ -19,27 +20,42 @@
 #include "page_internal.h"
 #include <quire/errno.h>
 
-#define BITMAP_BYTES  (BITS_WORDS * sizeof(uint64_t))
 #define DMA32_SUPERS  4 /* GiB */
 #define CACHE_LINE    64u
 #define NO_SUPERBLOCK (~(uint64_t)0)
 
-/* Described pageblocks that lie side by side in one superblock. */
+/* Described pageblocks that lie side by side: in one superblock, or a stretch of whole ones. */
 struct piece {
-	uint64_t super; /* number of its superblock, see below */
-	unsigned first, count;
+	uint64_t super;        /* number of its (first) superblock, see below */
+	uint64_t gibs;         /* whole superblocks, alike in node and zone; 0: part of one */
+	unsigned first, count; /* part of one: which pageblocks */
 };
 
 struct pieces {
 	const struct page_config *config;
 	struct desc_cursor cursor;
 	struct desc_block run; /* what is left of it */
+	struct node_cursor nodes;
 };
 
 /* Pageblock 0 is superblock 0; GiB n is superblock n + 1. */
 static uint64_t super_number(uint64_t block)
 {
 	return block ? block / SUPERBLOCK_BLOCKS + 1 : 0;
+}
+
+/* So many GiBs from pageblock `block` on are wholly described, and alike. */
+static uint64_t piece_gibs(struct pieces *p)
+{
+	uint64_t gib = p->run.block / SUPERBLOCK_BLOCKS, gibs = p->run.run / SUPERBLOCK_BLOCKS;
+	uint64_t first = gib << SUPERBLOCK_SHIFT;
+
+	if (p->run.block % SUPERBLOCK_BLOCKS || !gib || !gibs)
+		return 0;
+	if (gib < DMA32_SUPERS && gibs > DMA32_SUPERS - gib)
+		gibs = DMA32_SUPERS - gib;
+	(void)node_of_frames(&p->nodes, first, SUPERBLOCK_PAGES);
+	return node_like_gibs(&p->nodes, first, gibs);
 }
 
 static bool piece_next(struct pieces *p, struct piece *out)
@@ -50,6 +66,12 @@ static bool piece_next(struct pieces *p, struct piece *out)
 					   &p->config->plan, &p->cursor, &p->run))
 		return false;
 	out->super = super_number(p->run.block);
+	out->gibs = piece_gibs(p);
+	if (out->gibs) {
+		p->run.block += out->gibs * SUPERBLOCK_BLOCKS;
+		p->run.run -= out->gibs * SUPERBLOCK_BLOCKS;
+		return true;
+	}
 	out->first = (unsigned)(p->run.block % SUPERBLOCK_BLOCKS);
 	room = p->run.block ? SUPERBLOCK_BLOCKS - out->first : 1;
 	out->count = (unsigned)(p->run.run < room ? p->run.run : room);
@@ -60,19 +82,26 @@ static bool piece_next(struct pieces *p, struct piece *out)
 
 /* How much there will be of everything. */
 struct sizes {
-	uint64_t superblocks;
+	uint64_t superblocks, stretches;
 	uint64_t span;    /* pageblocks from the first to the last described one of each, summed */
 	uint64_t entries; /* of the index */
 };
 
 static void measure(const struct page_config *config, struct sizes *out)
 {
-	struct pieces pieces = {.config = config};
+	struct pieces pieces = {.config = config, .nodes.nodes = config->nodes};
 	struct piece piece;
 	uint64_t super = NO_SUPERBLOCK, end = 0;
 
 	*out = (struct sizes){0};
 	while (piece_next(&pieces, &piece)) {
+		if (piece.gibs) {
+			out->superblocks += piece.gibs;
+			out->span += piece.gibs * SUPERBLOCK_BLOCKS;
+			out->stretches++;
+			out->entries = piece.super + piece.gibs - 1;
+			continue;
+		}
 		if (piece.super != super) {
 			super = piece.super;
 			end = piece.first;
@@ -94,31 +123,66 @@ static void *take_bytes(struct page_allocator *pa, void *(*source)(size_t), uint
 	return (void *)(uintptr_t)align_up((uintptr_t)memory, CACHE_LINE);
 }
 
-static void superblock_start(struct page_allocator *pa, struct superblock *sb, uint64_t super,
-			     struct node_cursor *nodes)
+/* The zone of a superblock and of those in the same piece. */
+static uint8_t super_zone(struct node_cursor *nodes, uint64_t super)
 {
 	uint64_t gib = super ? super - 1 : 0;
 	uint64_t pages = super ? SUPERBLOCK_PAGES : PAGEBLOCK_PAGES;
+	unsigned zone = node_of_frames(nodes, gib << SUPERBLOCK_SHIFT, pages) * PAGE_ZONES;
 
-	sb->first_frame = gib << SUPERBLOCK_SHIFT;
-	sb->rank = pa->desc_frames_used;
-	sb->top = CLASS_NONE;
-	sb->zone = (uint8_t)(node_of_frames(nodes, sb->first_frame, pages) * PAGE_ZONES);
-	if (!super) {
-		sb->zone += PAGE_ZONE_LOW;
+	if (!super)
+		return (uint8_t)(zone + PAGE_ZONE_LOW);
+	return (uint8_t)(zone + (gib < DMA32_SUPERS ? PAGE_ZONE_DMA32 : PAGE_ZONE_NORMAL));
+}
+
+static struct superblock *superblock_start(struct page_allocator *pa, uint64_t super,
+					   struct node_cursor *nodes)
+{
+	struct superblock *sb = &pa->superblocks[pa->superblock_count++];
+	uint64_t gib = super ? super - 1 : 0;
+
+	*sb = (struct superblock){
+		.first_frame = gib << SUPERBLOCK_SHIFT,
+		.rank = pa->desc_frames_used,
+		.top = CLASS_NONE,
+		.zone = super_zone(nodes, super),
+	};
+	if (super)
+		pa->superblock_of[gib] = pa->superblock_count;
+	else
 		pa->low_superblock = 1;
-		return;
-	}
-	sb->zone += gib < DMA32_SUPERS ? PAGE_ZONE_DMA32 : PAGE_ZONE_NORMAL;
-	pa->superblock_of[gib] = (uint32_t)(sb - pa->superblocks) + 1;
+	node_add_superblocks(nodes, sb->zone, sb->first_frame, sb->first_frame + SUPERBLOCK_PAGES);
+	return sb;
+}
+
+static void stretch_start(struct page_allocator *pa, const struct piece *piece,
+			  struct node_cursor *nodes, uintptr_t bitmaps, uintptr_t blocks)
+{
+	struct stretch *s = &pa->stretches[pa->stretch_count++];
+	uint64_t gib = piece->super - 1;
+
+	*s = (struct stretch){
+		.gib = gib,
+		.first = pa->superblock_count,
+		.count = (uint32_t)piece->gibs,
+		.next = (uint32_t)piece->gibs,
+		.zone = super_zone(nodes, piece->super),
+		.rank = pa->desc_frames_used,
+		.bitmaps = bitmaps,
+		.blocks = blocks,
+	};
+	stretch_put_to_sleep(pa, s);
+	node_add_superblocks(nodes, s->zone, gib << SUPERBLOCK_SHIFT,
+			     (gib + piece->gibs) << SUPERBLOCK_SHIFT);
+	pa->superblock_count += s->count;
+	pa->desc_frames_used += piece->gibs * SUPERBLOCK_BLOCKS;
 }
 
 /* Fill in the superblocks; bitmaps and block records are dealt out in address order. */
 static void lay_out(struct page_allocator *pa, const struct page_config *config, uintptr_t bitmaps,
 		    uintptr_t blocks)
 {
-	struct pieces pieces = {.config = config};
-	struct node_cursor nodes = {.nodes = config->nodes};
+	struct pieces pieces = {.config = config, .nodes.nodes = config->nodes};
 	struct piece piece;
 	struct superblock *sb = NULL;
 	uint64_t super = NO_SUPERBLOCK;
@@ -126,11 +190,15 @@ static void lay_out(struct page_allocator *pa, const struct page_config *config,
 	unsigned end = 0;
 
 	while (piece_next(&pieces, &piece)) {
+		if (piece.gibs) {
+			stretch_start(pa, &piece, &pieces.nodes, bitmaps + span * BITMAP_BYTES,
+				      blocks + span * sizeof(struct pageblock));
+			span += piece.gibs * SUPERBLOCK_BLOCKS;
+			continue;
+		}
 		if (piece.super != super) {
 			super = piece.super;
-			sb = &pa->superblocks[pa->superblock_count++];
-			superblock_start(pa, sb, super, &nodes);
-			node_add_superblock(&nodes, sb);
+			sb = superblock_start(pa, super, &pieces.nodes);
 			end = piece.first;
 			sb->bitmaps = bitmaps + (uintptr_t)(span - end) * BITMAP_BYTES;
 			sb->blocks = blocks + (uintptr_t)(span - end) * sizeof(struct pageblock);
@@ -141,13 +209,14 @@ static void lay_out(struct page_allocator *pa, const struct page_config *config,
 		bits_set_plain(sb->fresh, piece.first, piece.count);
 		pa->desc_frames_used += piece.count;
 	}
-	nodes_rank(pa, &nodes);
+	nodes_rank(pa, &pieces.nodes);
 }
 
 int page_init(struct page_allocator *pa, const struct page_config *config)
 {
 	void *(*raw)(size_t) = config->boot_alloc_raw ? config->boot_alloc_raw : config->boot_alloc;
 	struct sizes sizes;
+	uint64_t bitmap;
 	void *bitmaps, *blocks, *cache;
 
 	*pa = (struct page_allocator){
@@ -162,13 +231,19 @@ int page_init(struct page_allocator *pa, const struct page_config *config)
 	pa->index_entries = sizes.entries;
 	pa->superblock_of =
 		take_bytes(pa, config->boot_alloc, sizes.entries * sizeof(*pa->superblock_of));
-	pa->superblocks =
-		take_bytes(pa, config->boot_alloc, sizes.superblocks * sizeof(*pa->superblocks));
+	pa->superblocks = take_bytes(pa, raw, sizes.superblocks * sizeof(*pa->superblocks));
+	pa->stretches =
+		take_bytes(pa, config->boot_alloc, sizes.stretches * sizeof(*pa->stretches));
+	bitmap = (sizes.superblocks + 63) / 64 * sizeof(uint64_t);
+	pa->asleep = take_bytes(pa, config->boot_alloc, bitmap);
+	pa->given = take_bytes(pa, config->boot_alloc, bitmap);
 	bitmaps = take_bytes(pa, raw, sizes.span * BITMAP_BYTES);
 	blocks = take_bytes(pa, raw, sizes.span * sizeof(struct pageblock));
 	cache = take_bytes(pa, config->boot_alloc, sizeof(struct page_cpu));
 	/* What was taken stays taken: the boot ends here anyway. */
-	if (!pa->superblock_of || !pa->superblocks || !bitmaps || !blocks || !cache)
+	if (!pa->superblock_of || !pa->superblocks || !pa->stretches || !pa->asleep || !pa->given)
+		return -ENOMEM;
+	if (!bitmaps || !blocks || !cache)
 		return -ENOMEM;
 	lay_out(pa, config, (uintptr_t)bitmaps, (uintptr_t)blocks);
 	page_cpu_start(pa, 0, cache);
@@ -220,29 +295,12 @@ static unsigned block_add(struct page_allocator *pa, struct superblock *sb, unsi
 	return n;
 }
 
-/* Add all of a superblock that is described from end to end and untouched; false when it is not. */
-static bool superblock_add_whole(struct page_allocator *pa, struct superblock *sb)
-{
-	uint64_t untouched = ~(uint64_t)0;
-
-	for (unsigned w = 0; w < BITS_WORDS; w++)
-		untouched &= sb->described[w] & sb->fresh[w] & ~sb->taken[w];
-	if (~untouched || sb->spare_runs)
-		return false;
-	bits_set_plain(sb->spare, 0, BITS_FULL);
-	sb->spare_runs = RUNS_ALL_FREE;
-	superblock_raise(pa, sb);
-	return true;
-}
-
-/* Add `count` whole pageblocks: the untouched ones a word at a time, or all of them at once. */
+/* Add `count` whole pageblocks: the untouched ones a word at a time. */
 static uint64_t blocks_add(struct page_allocator *pa, struct superblock *sb, unsigned block,
 			   unsigned count)
 {
 	uint64_t pages = 0;
 
-	if (count == SUPERBLOCK_BLOCKS && superblock_add_whole(pa, sb))
-		return SUPERBLOCK_PAGES;
 	while (count) {
 		unsigned word = block / 64, room = 64 - block % 64, m = count < room ? count : room;
 		uint64_t wanted = bits_mask(block % 64, m) & sb->described[word];
@@ -301,16 +359,20 @@ uint64_t page_add(struct page_allocator *pa, pfn_t start, uint64_t pages)
 		uint64_t gib = frame >> SUPERBLOCK_SHIFT;
 		uint64_t stop =
 			frame < PAGEBLOCK_PAGES ? PAGEBLOCK_PAGES : (gib + 1) << SUPERBLOCK_SHIFT;
-		bool low = frame < PAGEBLOCK_PAGES;
+		uint64_t whole = sleepers_add(pa, frame, end);
+		struct superblock *sb;
 
+		if (whole) {
+			added += whole;
+			frame += whole;
+			continue;
+		}
 		if (stop > end)
 			stop = end;
-		if (gib < pa->index_entries &&
-		    (low ? pa->low_superblock : pa->superblock_of[gib])) {
-			added += superblock_add(pa, superblock_at(pa, frame),
-						(unsigned)(frame % SUPERBLOCK_PAGES),
+		sb = superblock_for(pa, frame);
+		if (sb)
+			added += superblock_add(pa, sb, (unsigned)(frame % SUPERBLOCK_PAGES),
 						(unsigned)(stop - frame));
-		}
 		frame = stop;
 	}
 	page_cpu_limits(pa);

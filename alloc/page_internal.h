@@ -68,6 +68,18 @@ struct superblock {
 	_Alignas(64) uint64_t class_map[PARTIAL_LISTS][BITS_WORDS];
 };
 
+#define BITMAP_BYTES (BITS_WORDS * sizeof(uint64_t))
+
+/* Superblocks side by side that are described from end to end: those asleep are like each other. */
+struct stretch {
+	uint64_t gib;          /* of the first */
+	uint32_t first, count; /* superblocks, by index */
+	uint32_t next;         /* no free one sleeps before this one, counted from the first */
+	uint8_t zone;
+	uint64_t rank;             /* the first one's */
+	uintptr_t bitmaps, blocks; /* likewise; the others' follow */
+};
+
 _Static_assert(sizeof(struct pageblock) == 16, "boot_pool_pages() counts on it");
 _Static_assert(sizeof(struct superblock) == 1024, "boot_pool_pages() counts on it");
 _Static_assert(SUPERBLOCK_PAGES == BITS_FULL * PAGEBLOCK_PAGES, "512 pageblocks a superblock");
@@ -102,8 +114,8 @@ static inline struct superblock *superblock_at(const struct page_allocator *pa, 
 	return &pa->superblocks[entry - 1];
 }
 
-/* The superblock of any frame, or NULL where its pageblock is not described. */
-struct superblock *superblock_find(const struct page_allocator *pa, uint64_t frame);
+/* The superblock of any frame, or NULL where its pageblock is not described. Wakes it. Lock held. */
+struct superblock *superblock_find(struct page_allocator *pa, uint64_t frame);
 
 /* More of descriptor words; see quire/page_fast.h and the layout in quire/page.h. */
 #define DESC_REF_MAX 0x7fffffu
@@ -210,6 +222,23 @@ void superblock_raise(struct page_allocator *pa, struct superblock *sb);
 bool block_for_single(struct page_allocator *pa, unsigned zone, struct superblock **sb,
 		      unsigned *block);
 
+/* alloc/page_sleep.c: superblocks nobody has touched. The lock is held, but in page_init(). */
+
+/* That of a frame below pfn_limit, or NULL; wakes it. */
+struct superblock *superblock_for(struct page_allocator *pa, uint64_t frame);
+/* Wake the lowest of a zone that is free; false when none is. */
+must_check bool superblock_wake_in(struct page_allocator *pa, unsigned zone);
+/* Hand over whole sleeping GiBs from `frame` on; how many frames that was, 0 when none. */
+must_check uint64_t sleepers_add(struct page_allocator *pa, uint64_t frame, uint64_t end);
+void stretch_put_to_sleep(struct page_allocator *pa, const struct stretch *s);
+bool superblock_sleeps(const struct page_allocator *pa, uint32_t index);
+struct sleepers {
+	uint64_t all, given;
+};
+struct sleepers stretch_sleepers(const struct page_allocator *pa, const struct stretch *s);
+/* The validator's part. */
+const char *check_sleepers(const struct page_allocator *pa);
+
 /* alloc/page_node.c: for page_init(). */
 
 /* What is known of the nodes while superblocks are laid out, in ascending order. */
@@ -225,8 +254,10 @@ _Static_assert(PAGE_NODE_ZONES <= 64, "a bit for each in node_cursor");
 
 /* The node that has most of the frames [first, first + pages). */
 unsigned node_of_frames(struct node_cursor *cursor, uint64_t first, uint64_t pages);
-/* The next superblock has its zone. */
-void node_add_superblock(struct node_cursor *cursor, const struct superblock *sb);
+/* How many GiBs from that of the last question on, at most `gibs`, are alike in that. */
+uint64_t node_like_gibs(const struct node_cursor *cursor, uint64_t first, uint64_t gibs);
+/* The next superblocks, all frames from `first` to `end`, have their zone. */
+void node_add_superblocks(struct node_cursor *cursor, unsigned zone, uint64_t first, uint64_t end);
 /* All superblocks are laid out: in which order the CPUs of each node try their zones. */
 void nodes_rank(struct page_allocator *pa, const struct node_cursor *cursor);
 

@@ -19,17 +19,11 @@ uintptr_t caller_expand(uint64_t word)
 	return low ? (((uintptr_t)&caller_expand) & ~(uintptr_t)0xffffffff) | low : 0;
 }
 
-struct superblock *superblock_find(const struct page_allocator *pa, uint64_t frame)
+struct superblock *superblock_find(struct page_allocator *pa, uint64_t frame)
 {
-	uint64_t gib = frame >> SUPERBLOCK_SHIFT;
-	uint32_t entry;
+	struct superblock *sb = frame < pa->pfn_limit ? superblock_for(pa, frame) : NULL;
 
-	if (frame >= pa->pfn_limit || gib >= pa->index_entries)
-		return NULL;
-	entry = frame < PAGEBLOCK_PAGES ? pa->low_superblock : pa->superblock_of[gib];
-	if (!entry || !bits_test(pa->superblocks[entry - 1].described, frame_block(frame)))
-		return NULL;
-	return &pa->superblocks[entry - 1];
+	return sb && bits_test(sb->described, frame_block(frame)) ? sb : NULL;
 }
 
 /* Described, but its pageblock was never opened, added or taken. */

@@ -58,14 +58,31 @@ unsigned node_of_frames(struct node_cursor *cursor, uint64_t first, uint64_t pag
 	return largest_owner(nodes, cursor->range, first, first + pages);
 }
 
-void node_add_superblock(struct node_cursor *cursor, const struct superblock *sb)
+uint64_t node_like_gibs(const struct node_cursor *cursor, uint64_t first, uint64_t gibs)
 {
-	unsigned node = sb->zone / PAGE_ZONES;
+	const struct page_nodes *nodes = cursor->nodes;
+	const struct page_node_range *r;
+	uint64_t until, alike;
+
+	if (!nodes || cursor->range == nodes->range_count)
+		return gibs;
+	/* Inside one range, or before the next one. */
+	r = &nodes->ranges[cursor->range];
+	until = r->start.n <= first ? r->start.n + r->pages : r->start.n;
+	alike = until <= first ? 0 : (until - first) >> SUPERBLOCK_SHIFT;
+	if (!alike)
+		return 1;
+	return alike < gibs ? alike : gibs;
+}
+
+void node_add_superblocks(struct node_cursor *cursor, unsigned zone, uint64_t first, uint64_t end)
+{
+	unsigned node = zone / PAGE_ZONES;
 
 	if (!cursor->extent[node].end)
-		cursor->extent[node].first = sb->first_frame;
-	cursor->extent[node].end = sb->first_frame + SUPERBLOCK_PAGES;
-	cursor->zones |= (uint64_t)1 << sb->zone;
+		cursor->extent[node].first = first;
+	cursor->extent[node].end = end;
+	cursor->zones |= (uint64_t)1 << zone;
 }
 
 /*

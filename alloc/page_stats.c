@@ -67,6 +67,20 @@ static void add_superblock(const struct superblock *sb, struct page_stats *out, 
 	out->fullness[PAGE_FULLNESS_STEPS - 1] += described - spare - partial;
 }
 
+/* Those asleep: wholly free, or not handed over. */
+static void add_stretch(const struct page_allocator *pa, const struct stretch *s,
+			struct page_stats *out, uint64_t *n)
+{
+	struct sleepers sleepers = stretch_sleepers(pa, s);
+
+	for (unsigned k = 0; k <= PAGE_ORDER_MAX; k++)
+		n[k] += sleepers.given * (SUPERBLOCK_PAGES >> k);
+	out->pageblocks += sleepers.all * SUPERBLOCK_BLOCKS;
+	out->fullness[0] += sleepers.given * SUPERBLOCK_BLOCKS;
+	out->fullness[PAGE_FULLNESS_STEPS - 1] +=
+		(sleepers.all - sleepers.given) * SUPERBLOCK_BLOCKS;
+}
+
 /* Another CPU's figures, as they are at this moment: its owner changes them without a lock. */
 #if defined(__SANITIZE_THREAD__)
 __attribute__((no_sanitize("thread")))
@@ -135,7 +149,10 @@ void page_stats(struct page_allocator *pa, struct page_stats *out)
 		add_free(out, i, zone->free);
 	}
 	for (uint32_t i = 0; i < pa->superblock_count; i++)
-		add_superblock(&pa->superblocks[i], out, n);
+		if (!superblock_sleeps(pa, i))
+			add_superblock(&pa->superblocks[i], out, n);
+	for (uint32_t i = 0; i < pa->stretch_count; i++)
+		add_stretch(pa, &pa->stretches[i], out, n);
 	out->superblocks = pa->superblock_count;
 	out->metadata_bytes = pa->metadata_bytes;
 	out->counters = pa->counters;

@@ -35,6 +35,8 @@ void page_walk(struct page_allocator *pa, page_visitor visit, void *context)
 		const struct superblock *sb = &pa->superblocks[i];
 		uint64_t next = 0; /* behind the last allocation seen */
 
+		if (superblock_sleeps(pa, i))
+			continue;
 		for (unsigned block = 0; block < SUPERBLOCK_BLOCKS; block++) {
 			uint64_t first = block_frame(sb, block);
 

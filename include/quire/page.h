@@ -120,12 +120,14 @@ struct page_near {
 #define PAGE_DIRTY_MAX    512 /* pageblocks whose summary may be behind, see alloc/page_cpu.c */
 
 struct superblock; /* alloc/page_internal.h */
+struct stretch;    /* the same: GiBs side by side that nobody has touched */
 struct page_cpu;   /* the same: what one CPU has cached */
 
 /* One zone. Filled in by alloc/page*.c only. */
 struct page_free_set {
 	uint64_t managed; /* pages */
 	uint64_t free;
+	uint32_t asleep;           /* superblocks, wholly free, that exist as a bit only */
 	uint32_t nonempty;         /* bit k: list k is not empty */
 	uint32_t head[PAGE_LISTS]; /* first superblock (index) that can serve order k at best */
 };
@@ -147,12 +149,15 @@ struct page_counters {
 struct page_allocator {
 	struct page *descs;             /* virtually indexed by pfn, see port_back_descriptors() */
 	uint64_t pfn_limit;             /* one past the highest frame descs may be indexed with */
-	struct superblock *superblocks; /* in address order */
+	struct superblock *superblocks; /* in address order; those asleep are not written yet */
 	uint32_t superblock_count;
 	uint32_t low_superblock; /* 1 + index of pageblock 0's own one, 0 = none */
 	uint64_t index_entries;  /* length of superblock_of */
-	uint32_t *superblock_of; /* GiB number to 1 + index into superblocks, 0 = none */
-	pfn_t desc_frames;       /* first frame of the descriptor array */
+	uint32_t *superblock_of; /* GiB number to 1 + index into superblocks, 0 = none, or asleep */
+	struct stretch *stretches; /* in address order; alloc/page_sleep.c */
+	uint32_t stretch_count;
+	uint64_t *asleep, *given; /* a bit a superblock */
+	pfn_t desc_frames;        /* first frame of the descriptor array */
 	uint64_t desc_frames_used;
 	uint64_t metadata_bytes; /* taken from boot_alloc */
 	struct spinlock lock;
@@ -195,15 +200,15 @@ struct page_config {
 
 /*
  * Build the books for every described pageblock; no frame is free or managed yet.
- * Time O(regions + GiB of address space up to the last RAM). Returns 0 or -ENOMEM.
+ * Time O(regions), and a bit or two for each GiB. Returns 0 or -ENOMEM.
  */
 must_check int page_init(struct page_allocator *pa, const struct page_config *config);
 
 /*
  * Hand frames over at boot: they become free. Frames in undescribed pageblocks
  * are skipped, and so is frame 0, which is never handed out. Returns how many
- * frames were added. Adding a frame twice panics. Whole pageblocks nobody has
- * touched are added 64 at a time: O(GiB), not O(RAM).
+ * frames were added. Adding a frame twice panics. Whole GiBs nobody has
+ * touched are added 64 at a time, whole pageblocks too.
  */
 uint64_t page_add(struct page_allocator *pa, pfn_t start, uint64_t pages);
 

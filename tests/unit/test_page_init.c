@@ -23,7 +23,7 @@ static void test_every_boot_allocation_may_fail(void **state)
 			calls++;
 		}
 	} while (error);
-	assert_int_equal(calls, 5);
+	assert_int_equal(calls, 8);
 	page_verify();
 }
 
@@ -189,8 +189,8 @@ static void test_sparse_map(void **state)
 	assert_int_equal(stats.managed, 3 + 159 + 8 * 512 + 512 * 20 + 1024 + 1024);
 	assert_int_equal(stats.superblocks, 7);
 	/* The index is the only cost of the holes. */
-	assert_true(stats.metadata_bytes <=
-		    11 * 1024 * 4 + 4 + 7 * 1024 + 42 * 80 + 5 * 63 + 64 + sizeof(struct page_cpu));
+	assert_true(stats.metadata_bytes <= 11 * 1024 * 4 + 4 + 7 * 1024 + 42 * 80 + 2 * 8 +
+						    8 * 63 + 64 + sizeof(struct page_cpu));
 	free = stats.free;
 	n = page_alloc_bulk(&pa, got, array_len(got), PAGE_ANY);
 	assert_int_equal(n, free);
