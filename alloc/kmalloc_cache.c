@@ -66,6 +66,33 @@ struct kmem_cache *kmem_cache_create(struct kheap *heap, const char *name, size_
 	return cache;
 }
 
+static void note_live(void *context, const struct kheap_live *live)
+{
+	struct misuse *m = context;
+
+	if (m->live < MISUSE_LEAKS) {
+		m->left[m->live].object = live->object;
+		m->left[m->live].allocated_by = live->allocated_by;
+	}
+	m->live++;
+}
+
+/* A cache that cannot go: which objects its owner has forgotten. */
+static cold_fn void report_leak(struct kmem_cache *cache, uintptr_t caller)
+{
+	struct misuse m = {
+		.what = "cache destroyed while objects are live",
+		.allocator = "kmalloc",
+		.address = (uintptr_t)cache,
+		.bytes = cache->wanted_bytes,
+		.cache = cache->name,
+		.caller = caller,
+	};
+
+	kheap_walk(cache->heap, cache, note_live, &m);
+	port_misuse(&m);
+}
+
 int kmem_cache_destroy(struct kmem_cache *cache)
 {
 	struct kheap *heap = cache->heap;
@@ -86,7 +113,9 @@ int kmem_cache_destroy(struct kmem_cache *cache)
 	}
 	counts = cache_counts_locked(cache);
 	if (counts.allocs != counts.frees) {
+		heap->misuses++;
 		spin_unlock(&heap->lock, irq);
+		report_leak(cache, caller);
 		return -EBUSY;
 	}
 	/* No object is live, so no CPU has any business with its magazines, and all slabs are empty. */

@@ -65,8 +65,23 @@ static void report_place(const struct misuse *m)
 		log_error("  %-12s byte %llu of it", "place", (ull)(m->address - m->object));
 }
 
+/* What a cache that was to be destroyed still holds. */
+static void report_live(const struct misuse *m)
+{
+	char name[64];
+
+	log_error("  %-12s %s: %llu objects of %llu bytes are live", "cache", m->cache,
+		  (ull)m->live, (ull)m->bytes);
+	for (unsigned i = 0; i < MISUSE_LEAKS && m->left[i].object; i++)
+		log_error("  %-12s 0x%llx, allocated by %s", "live", (ull)m->left[i].object,
+			  m->left[i].allocated_by ? symbol_format(name, m->left[i].allocated_by)
+						  : "? (track=1 tells)");
+}
+
 static void report_object(const struct misuse *m)
 {
+	if (m->live)
+		report_live(m);
 	if (m->object) {
 		log_error("  %-12s 0x%llx, %llu bytes%s%s, pfn 0x%llx", "object", (ull)m->object,
 			  (ull)m->bytes, m->cache ? ", class " : "", m->cache ? m->cache : "",

@@ -179,7 +179,7 @@ must_check struct kmem_cache *kmem_cache_create(struct kheap *heap, const char *
 						size_t align);
 must_check void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags);
 void kmem_cache_free(struct kmem_cache *cache, void *object);
-/* -EBUSY and no change while objects are live; -EINVAL and a report for what is no such cache (any more). */
+/* Context: threads. -EBUSY, no change and a report of the leak while objects are live; -EINVAL and a report for what is no such cache (any more). */
 must_check int kmem_cache_destroy(struct kmem_cache *cache);
 
 /* Everything known about an address, for people. Slow; takes locks. */

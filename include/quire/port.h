@@ -69,6 +69,8 @@ enum misuse_when {
 	MISUSE_FOUND,    /* later: somebody did it, `caller` came upon it */
 };
 
+#define MISUSE_LEAKS 4 /* objects named of those that were left over */
+
 /* Wrong use of an allocator. Everything known about it. */
 struct misuse {
 	enum misuse_when when;
@@ -83,6 +85,12 @@ struct misuse {
 	uintptr_t caller;       /* who did it now, or found it */
 	uintptr_t allocated_by; /* who allocated it, 0 when not known */
 	uintptr_t freed_by;     /* who freed it first, 0 when not known */
+	/* Of a cache that was to be destroyed: how many of its objects are live, and some of them. */
+	uint64_t live;
+	struct {
+		uint64_t object;
+		uintptr_t allocated_by;
+	} left[MISUSE_LEAKS];
 };
 
 /*

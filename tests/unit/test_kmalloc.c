@@ -331,11 +331,19 @@ static void test_typed_cache(void **state)
 	assert_int_equal(stats.live, 200);
 	assert_int_equal(stats.slabs, 7);
 	assert_int_equal(kmem_cache_destroy(cache), -EBUSY);
+	assert_int_equal(host_last_misuse.live, 200);
+	assert_string_equal(host_last_misuse.cache, "thread");
+	for (unsigned i = 0; i < MISUSE_LEAKS; i++)
+		assert_int_equal(kmalloc_size((void *)host_last_misuse.left[i].object), 128);
 	assert_int_equal(kmalloc_size(objects[0]), 128);
 	for (size_t i = 0; i + 1 < array_len(objects); i++)
 		kmem_cache_free(cache, objects[i]);
 	kmem_cache_free(cache, NULL);
 	assert_int_equal(kmem_cache_destroy(cache), -EBUSY);
+	assert_int_equal(host_last_misuse.live, 1);
+	assert_int_equal(host_last_misuse.left[0].object, (uintptr_t)objects[199]);
+	assert_int_equal(host_misuses, 2);
+	host_misuse_reset();
 	heap_verify();
 	kfree(objects[199]); /* kfree() takes objects of any cache */
 	assert_int_equal(kmem_cache_destroy(cache), 0);
