@@ -82,10 +82,8 @@ static void add_stretch(const struct page_allocator *pa, const struct stretch *s
 }
 
 /* Another CPU's figures, as they are at this moment: its owner changes them without a lock. */
-#if defined(__SANITIZE_THREAD__)
-__attribute__((no_sanitize("thread")))
-#endif
-void page_cpu_stats(const struct page_allocator *pa, unsigned cpu, struct page_cpu_stats *out)
+racy_read_fn void page_cpu_stats(const struct page_allocator *pa, unsigned cpu,
+				 struct page_cpu_stats *out)
 {
 	const struct page_cpu *pc = cpu < PORT_CPUS_MAX ? pa->caches[cpu] : NULL;
 
@@ -165,13 +163,13 @@ void page_stats(struct page_allocator *pa, struct page_stats *out)
 		out->free_blocks[k] += n[k] - 2 * n[k + 1];
 }
 
-uint64_t page_free_pages(const struct page_allocator *pa)
+racy_read_fn uint64_t page_free_pages(const struct page_allocator *pa)
 {
 	struct page_cpu_stats of;
 	uint64_t pages = 0;
 
 	for (unsigned z = 0; z < pa->nodes * PAGE_ZONES; z++)
-		pages += __atomic_load_n(&pa->zones[z].free, __ATOMIC_RELAXED);
+		pages += *(const volatile uint64_t *)&pa->zones[z].free;
 	for (unsigned cpu = 0; cpu < pa->cpus; cpu++) {
 		page_cpu_stats(pa, cpu, &of);
 		pages += of.pages;

@@ -28,3 +28,26 @@ if(QUIRE_RELACY)
 	quire_relacy_test(close page tlb)
 	quire_relacy_test(tlb tlb)
 endif()
+
+# The tests of many threads once more, under ThreadSanitizer; label tsan. It looks at the real orders of the real
+# code, in the few interleavings that happen.
+function(quire_tsan_test name)
+	cmake_parse_arguments(T "" "" "SOURCES" ${ARGN})
+	list(TRANSFORM T_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/)
+	add_executable(tsan_${name} EXCLUDE_FROM_ALL ${T_SOURCES} ${PROJECT_SOURCE_DIR}/tests/host/port.c)
+	target_compile_options(tsan_${name} PRIVATE -O1 -g -fsanitize=thread -fno-omit-frame-pointer ${QUIRE_WARNINGS}
+		-DQUIRE_HOSTED)
+	target_link_options(tsan_${name} PRIVATE -fsanitize=thread)
+	target_include_directories(tsan_${name} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/tests/host
+		${PROJECT_SOURCE_DIR}/alloc ${PROJECT_SOURCE_DIR}/core)
+	target_link_libraries(tsan_${name} PRIVATE cmocka)
+	add_dependencies(tests tsan_${name})
+	add_test(NAME tsan_${name} COMMAND tsan_${name})
+	set_tests_properties(tsan_${name} PROPERTIES LABELS "host;tsan" TIMEOUT 300
+		ENVIRONMENT "TSAN_OPTIONS=halt_on_error=1 second_deadlock_stack=1")
+endfunction()
+quire_host_test(test_page_threads SOURCES tests/unit/test_page_threads.c ${PAGE_TEST_SOURCES})
+quire_host_test(test_log_threads SOURCES tests/unit/test_log_threads.c core/log.c ${CORE_LIB})
+quire_tsan_test(kmalloc SOURCES tests/unit/test_kmalloc_threads.c ${KMALLOC_UNDER_TEST})
+quire_tsan_test(page SOURCES tests/unit/test_page_threads.c ${PAGE_TEST_SOURCES})
+quire_tsan_test(log SOURCES tests/unit/test_log_threads.c core/log.c ${CORE_LIB})

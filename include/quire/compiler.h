@@ -14,6 +14,19 @@
 #define array_len(a)                    (sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
+/*
+ * Reads figures that their owner changes without a lock, one aligned word at a time: whatever it
+ * finds was true a moment ago. The race is meant, so ThreadSanitizer does not look.
+ */
+#ifdef __has_feature
+#if __has_feature(thread_sanitizer)
+#define racy_read_fn __attribute__((no_sanitize("thread"), noinline))
+#endif
+#endif
+#ifndef racy_read_fn
+#define racy_read_fn
+#endif
+
 /* The address the current function returns to: who called the allocator. */
 #define caller_address() ((uintptr_t)__builtin_return_address(0))
 

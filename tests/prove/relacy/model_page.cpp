@@ -4,7 +4,8 @@
  *
  *   references  page_get(), page_put(): whoever drops the last one frees, and what others did
  *               with the page is over by then
- *   objects     page_clear_object(): of two frees of one large object only one is accepted
+ *   objects     page_clear_object(), page_cache_push(): of several frees of one large object only
+ *               one is accepted, whichever way each goes
  */
 #include "real_page.h"
 #include "runtime.hpp"
@@ -89,9 +90,19 @@ struct objects {
 	}
 };
 
+/* Into a cache at once, where it fits; the third CPU takes the mark away first. */
+struct objects_pushed : objects {
+	void cpu(unsigned n)
+	{
+		if (n == 2 ? real_page_clear_object() : real_page_push_object())
+			accepted++;
+	}
+};
+
 int main()
 {
 	return prove::check({SCENARIO(references, 2, 0), SCENARIO(one_more, 2, 0),
-			     SCENARIO(objects, 2, 0), SCENARIO(objects, 3, 0)},
+			     SCENARIO(objects, 2, 0), SCENARIO(objects, 3, 0),
+			     SCENARIO(objects_pushed, 3, 0)},
 			    {});
 }

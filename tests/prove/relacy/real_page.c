@@ -70,6 +70,15 @@ bool real_page_clear_object(void)
 	return page_clear_object(&pa, pfn(PROVE_FRAME), &order);
 }
 
+bool real_page_push_object(void)
+{
+	static struct page_cpu caches[3];
+	struct page_cpu *pc = &caches[prove_cpu()];
+
+	*pc = (struct page_cpu){.span = 4};
+	return page_cache_push(&pa, pc, pfn(PROVE_FRAME), 0, DESC_OBJECT(0), true, 0);
+}
+
 uint64_t real_page_alloc(void)
 {
 	return page_alloc_inline(&pa, 0, PAGE_ANY, 0).n;

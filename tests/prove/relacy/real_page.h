@@ -20,6 +20,7 @@ void real_page_object(void);
 void real_page_get(void);
 void real_page_put(void);
 bool real_page_clear_object(void);
+bool real_page_push_object(void); /* into the cache of the CPU that calls */
 /* One page through the fast paths of the CPU that calls, 0 for none. */
 uint64_t real_page_alloc(void);
 void real_page_free(uint64_t frame);
