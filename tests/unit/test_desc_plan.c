@@ -238,6 +238,7 @@ static void test_boot_pool(void **state)
 	const uint64_t first = 12 + 2 + 2 + 2 + 1; /* a GiB; 512 GiB, 256 TiB; two ends; tables */
 	const struct region one[] = {U(MIB_PAGES, 1000)};
 	const struct region two[] = {U(MIB_PAGES, 1000), U(2000, 1000)};
+	const struct region five[] = {U(MIB_PAGES, 2100)}; /* pageblocks */
 	const struct region crossing[] = {U(GIB_PAGES - 5, 10)};
 	const struct region mmio[] = {U(MIB_PAGES, 1000), {{GIB_PAGES}, 1 << 30, REGION_MMIO}};
 	const struct region above[] = {U(MIB_PAGES, 1000), R(GIB_PAGES, 1 << 30)};
@@ -250,6 +251,8 @@ static void test_boot_pool(void **state)
 	/* A thousand entries that make one region still are a thousand entries. */
 	/* They may end in each of its three pageblocks. */
 	assert_int_equal(boot_pool_pages(one, 1, 1000), fixed + first - 1 + 126 + 1);
+	assert_int_equal(boot_pool_pages(five, 1, 2), fixed + first + 2);
+	assert_int_equal(boot_pool_pages(five, 1, 3), fixed + first + 3);
 	assert_int_equal(boot_pool_pages(crossing, 1, 1), fixed + first + 13);
 	/* Nothing is mapped of device registers, nor of anything above all RAM. */
 	assert_int_equal(boot_pool_pages(mmio, 2, 2), fixed + first + 1);

@@ -73,7 +73,26 @@ static void test_untouched_and_undescribed(void **state)
 	page_setup(GIB, 512 * 4);
 	sb = &pa.superblocks[0];
 	BREAK(sb->fresh[1], 1, "an undescribed pageblock is in use");
+	BREAK(sb->spare[1], 1, "an undescribed pageblock is in use");
+	BREAK(sb->taken[1], 1, "an undescribed pageblock is in use");
 	BREAK(sb->class_map[0][1], 1, "an undescribed pageblock has a class");
+}
+
+/* All figures of a taken pageblock agree with each other, and not with its being taken. */
+static void test_a_taken_pageblock_that_is_not_full(void **state)
+{
+	struct pageblock *info = block_info(sb, 2), saved = *info;
+	uint64_t *bits = block_bits(sb, 2);
+
+	(void)state;
+	assert_true(bits_test(sb->taken, 2));
+	bits_clear(bits, &info->runs, 511, 1);
+	info->free = 511;
+	info->block_class = 8;
+	assert_wrong("a taken pageblock's bitmap was touched");
+	bits[7] = ~0ull;
+	*info = saved;
+	page_verify();
 }
 
 static void test_descriptors(void **state)
@@ -126,6 +145,45 @@ static void test_blocks_that_reach_too_far(void **state)
 	page_setup(2 * (uint64_t)GIB - 1024, 1024);
 	block = page_alloc(&pa, 10, PAGE_ANY);
 	BREAK(pa.descs[block.n].word, DESC_RUN(0xfffff), "a block is not aligned to its size");
+	page_setup(2 * (uint64_t)GIB, GIB);
+	block = page_alloc(&pa, 10, PAGE_ANY);
+	BREAK(pa.descs[block.n].word, DESC_RUN(GIB + 1), "a block leaves its superblock");
+}
+
+static void test_caches(void **state)
+{
+	struct page_cpu *pc = pa.caches[0];
+
+	(void)state;
+	page_free(&pa, block, 2);
+	assert_int_equal(pc->stack[2].count, 1);
+	BREAK(pc->stack[2].count, 17, "a CPU's cache holds more than there is room for");
+	BREAK(pc->frames[page_cache_first(2)].n, 5, "a cached page is free, or no RAM");
+	BREAK(pc->frames[page_cache_first(2)].n, GIB + 400, "a cached page is free, or no RAM");
+	BREAK(pc->frames[page_cache_first(2)].n, run.n,
+	      "a cached page has an owner, or is cached twice");
+	/* CPU 1 has none. */
+	host_ram_init((uint64_t)2 * GIB * PAGE_BYTES);
+	assert_int_equal(page_cpu_online(&pa, 2), 0);
+	assert_int_equal(pa.cpus, 3);
+	page_verify();
+	assert_int_equal(page_figures().cached, 4);
+}
+
+static void test_lists_of_two_superblocks(void **state)
+{
+	struct superblock *two;
+
+	(void)state;
+	page_setup(GIB, 2 * (uint64_t)GIB);
+	two = pa.superblocks;
+	assert_int_equal(two[1].link[PARTIAL_LISTS].prev, 0);
+	BREAK(two[1].link[PARTIAL_LISTS].prev, 2,
+	      "a superblock is missing from the list of its largest run");
+	BREAK(two[0].link[PARTIAL_LISTS].next, INDEX_NONE,
+	      "a superblock is missing from the list of its largest run");
+	BREAK(two[0].link[PARTIAL_LISTS].prev, 1,
+	      "a superblock is missing from the list of its largest run");
 }
 
 static void test_sets_and_lists(void **state)
@@ -136,6 +194,7 @@ static void test_sets_and_lists(void **state)
 	BREAK(sb->class_words[8], 3, "a class's set and its summary differ");
 	BREAK(sb->spare_runs, sb->spare_runs ^ 2, "a superblock's summary is wrong");
 	BREAK(sb->top, 9, "a superblock's largest run is wrong");
+	BREAK(sb->top, CLASS_NONE, "a superblock's largest run is wrong");
 	BREAK(zone->nonempty, 0, "a superblock is missing from the list of a class");
 	BREAK(zone->nonempty, zone->nonempty & 0x1ff,
 	      "a superblock is missing from the list of its largest run");
@@ -169,7 +228,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_figures_of_a_pageblock, setup),
 		cmocka_unit_test_setup(test_untouched_and_undescribed, setup),
+		cmocka_unit_test_setup(test_a_taken_pageblock_that_is_not_full, setup),
 		cmocka_unit_test_setup(test_descriptors, setup),
+		cmocka_unit_test_setup(test_caches, setup),
+		cmocka_unit_test_setup(test_lists_of_two_superblocks, setup),
 		cmocka_unit_test_setup(test_blocks_that_reach_too_far, setup),
 		cmocka_unit_test_setup(test_sets_and_lists, setup),
 		cmocka_unit_test_setup(test_a_list_of_the_wrong_zone, setup),

@@ -296,6 +296,39 @@ static void test_figures(void **state)
 	}
 }
 
+/* A GiB of which only a part is described is not added as a whole. */
+static void test_a_gib_described_in_part(void **state)
+{
+	const struct region ram[] = {{pfn(GIB), GIB, REGION_USABLE}};
+	struct page_config config;
+
+	(void)state;
+	assert_int_equal(host_pages_config(&config, ram, 1), 0);
+	desc_plan_fit(ram, 1, 100, &config.plan);
+	assert_int_equal(page_init(&pa, &config), 0);
+	assert_int_equal(page_add(&pa, pfn(GIB), GIB), 100 * 512);
+	page_verify();
+	assert_int_equal(page_figures().free, 100 * 512);
+}
+
+/* One page freed in each of more pageblocks than are noted as dirty before somebody searches. */
+static void test_more_dirty_pageblocks_than_are_noted(void **state)
+{
+	const uint64_t pages = 2 * (uint64_t)GIB;
+	pfn_t *frames = malloc(pages * sizeof *frames);
+
+	(void)state;
+	page_setup(GIB, pages);
+	assert_int_equal(page_alloc_bulk(&pa, frames, pages, PAGE_ANY), pages);
+	for (uint64_t i = 0; i < pages; i++)
+		if (frames[i].n % PAGEBLOCK_PAGES == 7)
+			page_free(&pa, frames[i], 0);
+	page_drain();
+	page_verify();
+	assert_int_equal(page_figures().free, pages / PAGEBLOCK_PAGES);
+	free(frames);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +343,8 @@ int main(void)
 		cmocka_unit_test(test_undescribed_pages_are_skipped),
 		cmocka_unit_test(test_twelve_terabytes),
 		cmocka_unit_test(test_figures),
+		cmocka_unit_test(test_a_gib_described_in_part),
+		cmocka_unit_test(test_more_dirty_pageblocks_than_are_noted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

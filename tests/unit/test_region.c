@@ -408,6 +408,10 @@ static void test_carve(void **state)
 	carves("uccccRR", 2, 2, NULL, 4);
 	carves("uccccRR", 2, 2, "ucmmcRR", 5);
 	carves("uccccRR", 1, 4, "ummmmRR", 3);
+	/* at either end of the map, and beside one of the kind that does not touch */
+	carves("cccc", 0, 2, "mmcc", ENTRIES_MAX);
+	carves("cccc", 2, 2, "ccmm", ENTRIES_MAX);
+	carves("cccc mm", 2, 2, "ccmm mm", ENTRIES_MAX);
 }
 
 int main(void)
