@@ -16,6 +16,7 @@
  * everything here is read-only.
  */
 #define LOG_TAG "memory"
+#include "watch.h"
 #include <quire/arch.h>
 #include <quire/assert.h>
 #include <quire/cmdline.h>
@@ -355,6 +356,7 @@ void memory_init(const struct boot_info *bi)
 		kheap_watch(&kernel_heap, WATCH_TRACK, 0);
 	if (!PORT_REDZONE && cmdline_bool("debug", DEBUG_DEFAULT) && kheap_debug_init(&kernel_heap))
 		port_panic("no page for debug=1");
+	watch_boot();
 }
 
 void memory_reclaim(void)

@@ -11,7 +11,6 @@
 #include <quire/format.h>
 #include <quire/string.h>
 #include <quire/symbols.h>
-#include <stdbool.h>
 
 /* ELF-64 object file format, figure 7. */
 struct elf_symbol {
@@ -77,6 +76,20 @@ const char *symbol_find(uintptr_t address, size_t *offset)
 	if (offset)
 		*offset = address - best->value;
 	return names + best->name;
+}
+
+bool symbol_range(const char *name, uintptr_t *start, uintptr_t *end)
+{
+	for (size_t i = 0; i < symbol_count; i++) {
+		const struct elf_symbol *s = &symbols[i];
+
+		if (!is_place(s) || !s->size || strcmp(names + s->name, name))
+			continue;
+		*start = s->value;
+		*end = s->value + s->size;
+		return true;
+	}
+	return false;
 }
 
 /* `name` may be NULL. A long name gives way, not the offset. */

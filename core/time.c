@@ -57,6 +57,11 @@ uint64_t time_ns(void)
 	return since_start(port_cycles());
 }
 
+uint64_t time_ns_at(uint64_t cycles)
+{
+	return since_start(cycles);
+}
+
 uint64_t port_now_ns(void)
 {
 	return time_ns();

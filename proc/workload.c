@@ -178,6 +178,16 @@ static struct workload workloads[] = {
 	{
 		.info =
 			{
+				.name = "hog",
+				.summary = "takes all memory there is, holds it, gives it back",
+				.thread_name = "hog",
+			},
+		.start = workload_start_single,
+		.body = workload_hog,
+	},
+	{
+		.info =
+			{
 				.name = "noop",
 				.summary = "starts and ends at once",
 				.thread_name = "noop",

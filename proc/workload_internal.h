@@ -59,5 +59,6 @@ int workload_start_pair(struct workload_run *run);   /* workload_pair.c */
 int workload_start_mixed(struct workload_run *run);  /* workload_mixed.c */
 void workload_lives(struct workload_run *run);       /* workload_lives.c */
 void workload_churn(struct workload_run *run);       /* workload_churn.c */
+void workload_hog(struct workload_run *run);         /* workload_hog.c */
 
 #endif

@@ -9,6 +9,7 @@ function(quire_guest_test name cost)
 		ENVIRONMENT "QUIRE_BUILD=${PROJECT_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
 endfunction()
 
+quire_guest_test(failures 90)
 quire_guest_test(boot 100)
 quire_guest_test(faults 80)
 quire_guest_test(loader 60)

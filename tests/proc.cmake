@@ -3,7 +3,7 @@ set(PROC_HOST proc/run_queue.c proc/sleep_queue.c proc/sched.c proc/balance.c pr
 	proc/wait_queue.c proc/mutex.c proc/sched_info.c proc/sched_check.c
 	tests/host/sched_port.c tests/host/heap_shim.c)
 set(PROC_WORKLOADS proc/message_queue.c proc/workload.c proc/workload_pair.c proc/workload_churn.c proc/workload_mixed.c
-	proc/workload_lives.c)
+	proc/workload_lives.c proc/workload_hog.c)
 
 foreach(module run_queue sleep_queue)
 	quire_host_test(test_${module} SOURCES tests/unit/test_${module}.c proc/${module}.c)

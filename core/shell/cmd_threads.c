@@ -320,8 +320,8 @@ static int run_spawn(int argc, char **argv)
 }
 
 static const char *const spawn_words[] = {
-	"spin", "sleep",   "producer-consumer", "churn", "mixed", "lives",
-	"noop", "--count", "--seconds",         "--cpu", NULL};
+	"spin", "sleep", "producer-consumer", "churn",     "mixed", "lives",
+	"hog",  "noop",  "--count",           "--seconds", "--cpu", NULL};
 
 SHELL_COMMAND(spawn) = {
 	.name = "spawn",
@@ -398,7 +398,7 @@ static int run_kill(int argc, char **argv)
 }
 
 static const char *const kill_words[] = {"all",   "spin", "sleep", "producer-consumer",
-					 "churn", NULL};
+					 "churn", "hog",  NULL};
 
 SHELL_COMMAND(kill) = {
 	.name = "kill",

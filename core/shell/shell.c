@@ -54,12 +54,59 @@ const struct command *shell_command(size_t i)
 
 /* ---- output ---- */
 
+/* Where the last line goes instead of to the consoles; see shell_capture(). */
+static struct {
+	char *line; /* NULL: it does not */
+	size_t bytes, used;
+	bool complete; /* the next character begins another */
+} capture;
+
+void shell_capture(char *line, size_t bytes)
+{
+	capture.line = line;
+	capture.bytes = bytes;
+	capture.used = 0;
+	capture.complete = false;
+	if (line)
+		line[0] = 0;
+}
+
+static void capture_text(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] == '\n') {
+			capture.complete = true;
+			continue;
+		}
+		if (capture.complete)
+			capture.used = 0;
+		capture.complete = false;
+		if (capture.used + 1 < capture.bytes)
+			capture.line[capture.used++] = text[i];
+		capture.line[capture.used] = 0;
+	}
+}
+
+static void print(const char *text, size_t length)
+{
+	if (capture.line)
+		capture_text(text, length);
+	else
+		console_write(text, length);
+}
+
 void shell_printf(const char *format, ...)
 {
+	char text[256]; /* of a captured line: cut */
 	va_list args;
 
 	va_start(args, format);
-	console_printf_v(format, args);
+	if (capture.line) {
+		format_buffer_v(text, sizeof text, format, args);
+		capture_text(text, strlen(text));
+	} else {
+		console_printf_v(format, args);
+	}
 	va_end(args);
 }
 
@@ -93,7 +140,7 @@ static struct {
 static void serve(void)
 {
 	if (plate.used)
-		console_write(plate.text, plate.used);
+		print(plate.text, plate.used);
 	plate.used = 0;
 }
 
@@ -103,7 +150,7 @@ static void add_morsel(void *context, const char *text, size_t length)
 	if (length > sizeof plate.text - plate.used)
 		serve();
 	if (length > sizeof plate.text) {
-		console_write(text, length);
+		print(text, length);
 		return;
 	}
 	memcpy(plate.text + plate.used, text, length);

@@ -55,6 +55,12 @@ must_check int shell_parse_u64(const char *text, uint64_t *out);
 /* No arguments left? Else prints the error and returns -EINVAL. */
 must_check int shell_no_more(int argc, char **argv);
 
+/*
+ * From here on commands print nothing; the last line of theirs that is not empty is kept in
+ * `line`, cut to fit. NULL: they print again.
+ */
+void shell_capture(char *line, size_t bytes);
+
 /* Has the person typed Ctrl-C? Commands that run long poll it and return -EINTR. */
 bool shell_interrupted(void);
 

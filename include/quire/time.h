@@ -10,8 +10,9 @@
 #include <stdint.h>
 
 uint64_t time_ns(void);
-uint64_t time_cycles(void);    /* TSC now */
-uint64_t time_cycles_hz(void); /* 0 before calibration */
+uint64_t time_cycles(void);           /* TSC now */
+uint64_t time_ns_at(uint64_t cycles); /* of an earlier time_cycles() */
+uint64_t time_cycles_hz(void);        /* 0 before calibration */
 /* What the rate was calibrated against: "CPUID 15h", "ACPI PM timer", ... */
 const char *time_source(void);
 void time_delay_ns(uint64_t ns); /* busy wait */

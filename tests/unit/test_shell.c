@@ -372,6 +372,25 @@ static void long_json_arrives_whole(void **state)
 	assert_string_equal(output + used - 8, ":12345}\n");
 }
 
+/* Commands print nothing, and their last line is there, cut to fit. */
+static void captured_commands(void **state)
+{
+	char line[10];
+
+	(void)state;
+	used = 0;
+	shell_capture(line, sizeof line);
+	assert_int_equal(shell_run_line("echo one; echo; echo two three"), 0);
+	assert_string_equal(line, "two three");
+	shell_run_line("echo 0123456789");
+	assert_string_equal(line, "012345678");
+	shell_run_line("help --json");
+	assert_int_equal(used, 0);
+	shell_capture(NULL, 0);
+	shell_run_line("echo back");
+	assert_non_null(strstr(output, "back\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +404,7 @@ int main(void)
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(the_thread_runs_autorun_then_what_is_typed),
 		cmocka_unit_test(long_json_arrives_whole),
+		cmocka_unit_test(captured_commands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,23 @@ static void the_innermost_sized_symbol_wins(void **state)
 	assert_string_equal(b + strlen(b) - 4, "+0x4");
 }
 
+static void names_have_ranges(void **state)
+{
+	uintptr_t start = 1, end = 1;
+
+	(void)state;
+	symbols_init(table, sizeof table, strings, sizeof strings);
+	assert_true(symbol_range("beta", &start, &end));
+	assert_int_equal(start, 0x2000);
+	assert_int_equal(end, 0x2010);
+	assert_false(symbol_range("label", &start, &end)); /* nobody knows where it ends */
+	assert_false(symbol_range("bet", &start, &end));
+	assert_false(symbol_range("", &start, &end));
+	symbols_init(NULL, 0, NULL, 0);
+	assert_false(symbol_range("beta", &start, &end));
+	assert_int_equal(start, 0x2000);
+}
+
 static void absent_and_malformed_tables_find_nothing(void **state)
 {
 	char unterminated[4] = {'a', 'b', 'c', 'd'};
@@ -70,6 +87,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_innermost_sized_symbol_wins),
+		cmocka_unit_test(names_have_ranges),
 		cmocka_unit_test(absent_and_malformed_tables_find_nothing),
 	};
 

@@ -76,7 +76,7 @@ static void all_are_described(void **state)
 		assert_true(strlen(info.name) > 0 && strlen(info.summary) > 0);
 		assert_null(strchr(info.summary, '\n'));
 	}
-	assert_int_equal(n, 7);
+	assert_int_equal(n, 8);
 	info_of("spin");
 	info_of("producer-consumer");
 }
