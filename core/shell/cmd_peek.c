@@ -41,7 +41,10 @@ void address_look(uint64_t address, struct address_about *out)
 	memset(out, 0, sizeof *out);
 	out->address = (uint64_t)(uintptr_t)pointer;
 	arch_lookup((vaddr_t){out->address}, &out->mapping);
-	if (address_in_direct_map(pointer))
+	kheap_about(&kernel_heap, pointer, &out->heap);
+	if (out->heap.guarded && out->heap.frame.n)
+		out->frame = out->heap.frame;
+	else if (address_in_direct_map(pointer))
 		out->frame = paddr_to_pfn(port_virt_to_phys(pointer));
 	else if (out->mapping.present)
 		out->frame = paddr_to_pfn(out->mapping.physical);
@@ -50,8 +53,6 @@ void address_look(uint64_t address, struct address_about *out)
 	out->has_frame = true;
 	out->region = region_find(regions, count, out->frame);
 	page_about(&kernel_pages, out->frame, &out->page);
-	if (address_in_direct_map(pointer))
-		kheap_about(&kernel_heap, pointer, &out->heap);
 }
 
 static void print_site(const char *label, uintptr_t address)
@@ -72,8 +73,9 @@ static void print_heap(const struct address_about *a)
 		shell_printf("  kmalloc    large object at 0x%llx, %llu pages\n", (ull)h->object,
 			     (ull)h->slab_pages);
 	} else {
-		shell_printf("  kmalloc    %s of class %s, %llu bytes at 0x%llx",
-			     where_names[h->where], h->cache, (ull)h->object_bytes, (ull)h->object);
+		shell_printf("  kmalloc    %s%s of class %s, %llu bytes at 0x%llx",
+			     h->guarded ? "guarded " : "", where_names[h->where], h->cache,
+			     (ull)h->object_bytes, (ull)h->object);
 		if (h->where != KHEAP_SLACK && h->object != a->address)
 			shell_printf(" (+%llu)", (ull)(a->address - h->object));
 		shell_printf("\n  slab       at 0x%llx, %llu pages; slot %u of %u, %u live\n",

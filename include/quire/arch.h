@@ -99,6 +99,12 @@ struct arch_mapping {
 };
 void arch_lookup(vaddr_t address, struct arch_mapping *out);
 
+/* What lies at an address, for people: "null page", "kernel text", ... The buffer, or static text. */
+const char *address_describe(char *buffer, size_t size, vaddr_t address);
+
+/* Is the frame a page table of the kernel? Walks all of them: for people. */
+bool arch_is_page_table(paddr_t frame);
+
 /* ---- CPU ---- */
 struct arch_cpu_info {
 	char vendor[16], model[52];

@@ -44,3 +44,32 @@ void arch_lookup(vaddr_t address, struct arch_mapping *out)
 		table = table_of(entry);
 	}
 }
+
+/*
+ * Tables hang below other tables; the shared ones of the descriptor window stand side by side in
+ * many entries, and looking at the first of such a row is enough.
+ */
+static bool table_is_below(const uint64_t *table, unsigned level, uint64_t frame)
+{
+	uint64_t last = 0;
+
+	for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
+		uint64_t entry = table[i], below = entry & PTE_ADDRESS;
+
+		if (!(entry & PTE_PRESENT) || (level < LEVEL_ROOT && (entry & PTE_LARGE)) ||
+		    below == last)
+			continue;
+		last = below;
+		if (below == frame ||
+		    (level > 1 && table_is_below(table_of(entry), level - 1, frame)))
+			return true;
+	}
+	return false;
+}
+
+bool arch_is_page_table(paddr_t frame)
+{
+	uint64_t root = read_cr3() & PTE_ADDRESS;
+
+	return frame.a == root || table_is_below(table_of(root), LEVEL_ROOT, frame.a);
+}

@@ -58,8 +58,6 @@ const char *trap_name(uint64_t vector);
 void machine_check_enable(void);
 void machine_check_print(void);
 
-/* What lies at an address, for people: "null page", "kernel text", ... address.c */
-const char *address_describe(char *buffer, size_t size, vaddr_t address);
 /* Is it in the guard page of the current thread's stack (or the boot stack)? */
 bool address_in_current_guard(vaddr_t address);
 const char *current_thread_name(void);
