@@ -32,7 +32,10 @@
 
 #define FILL_SLABS   2  /* so many slabs a fill takes from, */
 #define BURST_SLABS  16 /* and in a burst */
-#define BURST_STREAK 4  /* after so many fills, or sheds, in a row the next is part of a burst */
+#define BURST_STREAK 4  /* after so many fills, or sheds, in a row the next is part of a burst: */
+#define BURST_PURE   8  /* if of the calls in between no more than one in so many was the other way */
+#define FILL_TO      5
+#define SHED_TO      3
 
 struct magazine magazine_none;
 
@@ -70,7 +73,7 @@ struct magazine_counts cache_counts_locked(const struct kmem_cache *cache)
 }
 
 /* `top` is about to change without an operation: hand the counts to the cache first. */
-static void magazine_count_locked(struct magazine *m)
+static struct magazine_counts magazine_count_locked(struct magazine *m)
 {
 	struct magazine_counts c = magazine_counts(m);
 
@@ -78,6 +81,7 @@ static void magazine_count_locked(struct magazine *m)
 	m->cache->allocs += c.allocs;
 	m->counted = (uint16_t)(2 * c.objects);
 	__atomic_store_n(&m->word, 2 * c.objects, __ATOMIC_RELAXED);
+	return c;
 }
 
 static void magazine_set_top_locked(struct magazine *m, unsigned top)
@@ -89,22 +93,26 @@ static void magazine_set_top_locked(struct magazine *m, unsigned top)
 /* ---- to and from the slabs ---- */
 
 /* Eight free slots in a row: their states are one word, and all of them are ours to change. */
-static uintptr_t *slab_take_word_locked(struct slab *s, unsigned word, uintptr_t *to)
+static inline uintptr_t *slab_take_word_locked(struct slab *s, unsigned word, uintptr_t *to)
 {
 	uint64_t bytes = s->cache->object_bytes, object = s->base + word * 8 * bytes;
 	uintptr_t state = (uintptr_t)&s->states[word];
 
 	__atomic_store_n(&s->states[word], SLOT_CACHED * SLOT_EACH, __ATOMIC_RELAXED);
-	for (uintptr_t *end = to + 16; to < end; to += 2, object += bytes, state++) {
-		to[0] = object;
-		to[1] = state;
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < 8; i++, object += bytes) {
+		to[2 * i] = object;
+		to[2 * i + 1] = state + i;
 	}
-	return to;
+	return to + 16;
 }
 
-/* Free slots of the slab into the magazine, while it is not as full as `want`. Returns its top. */
+/*
+ * Free slots of the slab into the magazine, while it is not as full as `want`; `whole` leaves the
+ * rest of a word for the next time. Returns its top.
+ */
 static unsigned slab_take_many_locked(struct slab *s, struct magazine *m, unsigned top,
-				      unsigned want)
+				      unsigned want, bool whole)
 {
 	uint64_t bytes = s->cache->object_bytes;
 	unsigned words = slab_words(s->cache), word = s->word;
@@ -117,6 +125,8 @@ static unsigned slab_take_many_locked(struct slab *s, struct magazine *m, unsign
 			to = slab_take_word_locked(s, word, to);
 			continue;
 		}
+		if (whole && end - to < 16)
+			break;
 		for (; bits && to < end; bits &= bits - 1, to += 2) {
 			unsigned slot = word * 8 + (unsigned)__builtin_ctzll(bits) / 8;
 			uint8_t *state = slab_state(s, slot);
@@ -133,31 +143,56 @@ static unsigned slab_take_many_locked(struct slab *s, struct magazine *m, unsign
 	return (unsigned)(to - m->slots);
 }
 
+/* Are the states of eight objects those of eight slots in a row, upwards (1) or downwards (-1)? */
+static inline bool states_in_row(const uintptr_t *slots, int way)
+{
+	uintptr_t first = slots[1], wrong = slots[15] ^ (first + (uintptr_t)(7 * way));
+
+	if (wrong)
+		return false;
+#pragma GCC unroll 6
+	for (int i = 1; i < 7; i++)
+		wrong |= slots[2 * i + 1] ^ (first + (uintptr_t)(i * way));
+	return !wrong;
+}
+
+/*
+ * Objects that lie at `slots` become FREE: eight at once where neighbours were freed one after
+ * the other, else one. Returns how many. Eight states need not be a word, but are ours.
+ */
+static inline unsigned states_put(const uintptr_t *slots, unsigned count)
+{
+	uint64_t *eight = NULL;
+
+	if (count >= 16 && states_in_row(slots, 1))
+		eight = (uint64_t *)slots[1];
+	else if (count >= 16 && states_in_row(slots, -1))
+		eight = (uint64_t *)slots[15];
+	if (!eight) {
+		slot_set((uint8_t *)slots[1], SLOT_FREE);
+		return 1;
+	}
+	__builtin_memcpy(eight, &(uint64_t){SLOT_FREE_ALL}, sizeof *eight);
+	return 8;
+}
+
 /* `count` slots (two an object) of a magazine back to their slabs, neighbours together. */
 static void slab_put_many_locked(struct kheap *heap, const uintptr_t *slots, unsigned count,
 				 uintptr_t caller)
 {
-	struct slab *s = NULL;
-	uintptr_t first = 0;
-	uint32_t was = 0, span = 0;
+	for (unsigned i = 0; i < count;) {
+		struct slab *s = slab_of(heap, (void *)slots[i]);
+		uintptr_t first = (uintptr_t)s->states, span = s->cache->slots;
+		uint32_t was = s->free, put = 0;
 
-	for (unsigned i = 0; i < count; i += 2) {
-		uint8_t *state = (uint8_t *)slots[i + 1];
-
-		if ((uintptr_t)state - first >= span) { /* not of the same slab */
-			if (s)
-				cache_slab_refilled_locked(s, was, caller);
-			s = slab_of(heap, (void *)slots[i]);
-			first = (uintptr_t)s->states;
-			span = s->cache->slots;
-			was = s->free;
-			s->word = 0;
+		for (unsigned done; i < count && slots[i + 1] - first < span; i += 2 * done) {
+			done = states_put(&slots[i], count - i);
+			put += done;
 		}
-		slot_set(state, SLOT_FREE);
-		s->free++;
-	}
-	if (s)
+		s->word = 0;
+		s->free = was + put;
 		cache_slab_refilled_locked(s, was, caller);
+	}
 }
 
 /* Shed what lies lowest, down to `keep`. */
@@ -165,10 +200,9 @@ static void magazine_shed_locked(struct magazine *m, unsigned keep, uintptr_t ca
 {
 	unsigned gone;
 
-	magazine_count_locked(m);
-	if (m->counted <= keep)
+	if (m->top <= keep)
 		return;
-	gone = m->counted - keep;
+	gone = m->top - keep;
 	slab_put_many_locked(m->cache->heap, m->slots, gone, caller);
 	for (unsigned i = 0; i < keep; i++)
 		m->slots[i] = m->slots[gone + i];
@@ -212,35 +246,60 @@ static void magazine_drop_locked(struct magazine **place, uintptr_t caller)
 	if (m == &magazine_none)
 		return;
 	*place = &magazine_none;
+	(void)magazine_count_locked(m);
 	magazine_shed_locked(m, 0, caller);
 	home = slab_of(m->cache->heap, m);
 	slab_put_locked(home, slab_slot_around(home, (uintptr_t)m), caller);
 }
 
+/* One fill more (way 1), or one shed (-1), after so many calls with it and against it. */
+static bool magazine_in_burst(struct magazine *m, int way, uint64_t with, uint64_t against)
+{
+	bool on = m->streak * way >= 0 && against * BURST_PURE <= with;
+
+	m->streak = on ? m->streak + way : 0;
+	return m->streak * way > BURST_STREAK;
+}
+
 void magazine_fill_locked(struct kmem_cache *cache)
 {
 	struct magazine *m = magazine_here_locked(cache, caller_address());
-	unsigned top, want, slabs = FILL_SLABS;
+	unsigned top, want, room = 2u * cache->room, slabs = FILL_SLABS;
+	struct magazine_counts c;
+	bool burst;
 	struct slab *s;
 
 	if (!m)
 		return;
-	magazine_count_locked(m);
-	top = m->counted;
-	m->streak = m->streak > 0 ? m->streak + 1 : 1;
-	m->room = (uint16_t)(2 * cache->room);
-	if (m->streak > BURST_STREAK) {
-		m->room = 2 * MAGAZINE_LONG;
+	c = magazine_count_locked(m);
+	burst = magazine_in_burst(m, 1, c.allocs, c.frees);
+	if (burst) {
+		room = 2 * MAGAZINE_LONG;
 		slabs = BURST_SLABS;
 	}
-	want = m->room * 3u / 8 * 2;
-	for (; slabs && top < want && (s = cache->current) && !s->track; slabs--) {
-		top = slab_take_many_locked(s, m, top, want);
-		if (!s->free)
-			cache_current_full_locked(cache);
+	m->room = (uint16_t)room;
+	want = burst ? room : room / 8 * FILL_TO;
+	for (top = m->top; slabs && top < want && (s = cache->current) && !s->track; slabs--) {
+		top = slab_take_many_locked(s, m, top, want, burst && top);
+		if (s->free)
+			break;
+		cache_current_full_locked(cache);
 	}
 	magazine_set_top_locked(m, top);
 	cache_choose_draining_locked(cache);
+}
+
+static void magazine_make_room_locked(struct magazine *m, uintptr_t caller)
+{
+	struct magazine_counts c = magazine_count_locked(m);
+	unsigned room = 2u * m->cache->room, keep = room / 8 * SHED_TO;
+
+	if (magazine_in_burst(m, -1, c.frees, c.allocs)) {
+		room = 2 * MAGAZINE_LONG;
+		keep = m->top % 16u; /* eights go in one step */
+	}
+	m->room = (uint16_t)room;
+	magazine_shed_locked(m, keep & ~1u, caller);
 }
 
 bool magazine_put_locked(struct slab *s, unsigned slot, uintptr_t caller)
@@ -251,12 +310,8 @@ bool magazine_put_locked(struct slab *s, unsigned slot, uintptr_t caller)
 
 	if (!m)
 		return false;
-	if (m->top >= m->room) {
-		magazine_shed_locked(m, s->cache->room / 4u * 2, caller);
-		m->streak = m->streak < 0 ? m->streak - 1 : -1;
-		m->room = (uint16_t)(2 *
-				     (m->streak < -BURST_STREAK ? MAGAZINE_LONG : s->cache->room));
-	}
+	if (m->top >= m->room)
+		magazine_make_room_locked(m, caller);
 	top = m->top;
 	slot_set(state, SLOT_CACHED);
 	m->slots[top] = (uintptr_t)slab_object(s, slot);
