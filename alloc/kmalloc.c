@@ -3,7 +3,7 @@
  * kmalloc: from a request to a size class, and from an address back to its slab.
  *
  *   bytes ──► class_of[] ──► this CPU's magazine ──► object        (kmalloc_fast.h)
- *                 └────────► cache->current ──► first FREE slot ──► object
+ *                 └────────► its arena's current slab ──► first FREE slot ──► object
  *   object ──► page descriptor ──► slab header ──► slot ──► this CPU's magazine
  *
  * Invariant: a slot is LIVE exactly while its object belongs to a caller.
@@ -11,7 +11,7 @@
  *
  *   state(desc(address)) = SLAB,  slot * object_bytes = address - base,  state(slot) = LIVE
  *
- * Lock: heap->lock around everything that reads or writes the slabs; magazines
+ * Lock: a slab is read and written under the lock of its arena; magazines
  * are their CPU's while interrupts are off. Objects are cleared and copied outside both.
  */
 #include "kmalloc_debug.h"
@@ -44,8 +44,6 @@ void kheap_init(struct kheap *heap, struct page_allocator *pages)
 		.cpus = 1,
 	};
 	list_init(&heap->caches);
-	for (unsigned i = 0; i <= KHEAP_MAGAZINES; i++)
-		heap->first_cpu.magazines[i] = heap->nobody.magazines[i] = &magazine_none;
 	for (unsigned i = 0; i < PORT_CPUS_MAX; i++)
 		heap->cpu[i] = heap->online[i] = i ? &heap->nobody : &heap->first_cpu;
 	for (unsigned i = 0; i < KMALLOC_CLASSES; i++)
@@ -65,54 +63,100 @@ void kheap_init(struct kheap *heap, struct page_allocator *pages)
 	cache_init(&heap->magazines, heap, "magazines", MAGAZINE_BYTES(MAGAZINE_LONG) + 8,
 		   KMEM_INTERNAL);
 	cache_init(&heap->cache_cache, heap, "caches", sizeof(struct kmem_cache), KMEM_INTERNAL);
+	kheap_cpu_init(heap, 0, &heap->first_cpu, heap->first_arenas);
+	for (unsigned i = 0; i <= KHEAP_MAGAZINES; i++)
+		heap->nobody.magazines[i] = &magazine_none;
 	port_heap_publish(heap, 0);
 }
 
 /* ---- allocation ---- */
 
-void *cache_alloc_plain(struct kmem_cache *cache, uintptr_t caller)
+/* From this CPU's arena, and its magazine is filled. NULL when out of memory. */
+static void *cache_alloc_here(struct kmem_cache *cache, uintptr_t caller)
 {
-	port_irq_t irq = spin_lock(&cache->heap->lock);
-	void *object = cache_take_locked(cache, caller);
+	struct kheap_visit visit = kheap_enter(cache->heap);
+	struct arena *a = arena_here(cache);
+	struct magazine *m;
+	void *object;
 
-	if (object)
-		magazine_fill_locked(cache);
-	spin_unlock(&cache->heap->lock, irq);
+	arena_lock(a);
+	object = arena_take_locked(a, caller);
+	arena_unlock(a);
+	/* Second, for it is a help, not a need. */
+	if (likely(object) && (m = magazine_own(cache, caller)) != NULL) {
+		arena_lock(m->arena);
+		magazine_fill_locked(m);
+		arena_unlock(m->arena);
+	}
+	kheap_leave(cache->heap, visit);
 	return object;
 }
 
-/* A guarded object, one with a redzone, or a plain one. */
-static void *cache_alloc_apart(struct kmem_cache *cache, size_t bytes, uintptr_t caller)
+/* There is no page for another slab: a free slot of whomsoever. */
+static cold_fn void *cache_alloc_anywhere(struct kmem_cache *cache, uintptr_t caller)
 {
-	void *object = guard_is_due(cache->heap) ? guard_alloc(cache, bytes, caller) : NULL;
+	struct kheap_visit visit = kheap_enter(cache->heap);
+	void *object = NULL;
+	struct arena *a;
 
-	if (object)
-		return object;
-	return cache->heap->debug ? debug_alloc(cache, bytes, caller)
-				  : cache_alloc_plain(cache, caller);
+	for (unsigned i = 0; !object && (a = arena_at(cache, i)) != NULL; i++) {
+		arena_lock(a);
+		if (a->current)
+			object = arena_take_locked(a, caller);
+		arena_unlock(a);
+	}
+	kheap_leave(cache->heap, visit);
+	return object;
 }
 
-void *cache_alloc_slow(struct kmem_cache *cache, size_t bytes, uintptr_t caller)
+void *cache_alloc_plain(struct kmem_cache *cache, uintptr_t caller)
+{
+	void *object = cache_alloc_here(cache, caller);
+	port_irq_t irq;
+
+	if (likely(object))
+		return object;
+	irq = spin_lock(&cache->heap->lock);
+	(void)kheap_trim_locked(cache->heap, caller);
+	spin_unlock(&cache->heap->lock, irq);
+	object = cache_alloc_here(cache, caller);
+	if (!object)
+		object = cache_alloc_anywhere(cache, caller);
+	if (!object)
+		__atomic_fetch_add(&cache->failures, 1, __ATOMIC_RELAXED);
+	return object;
+}
+
+/* A guarded object, one with a redzone, a plain one, or none on purpose. */
+static slow_fn void *cache_alloc_watched(struct kmem_cache *cache, size_t bytes, uintptr_t caller)
 {
 	struct kheap *heap = cache->heap;
 	port_irq_t irq = spin_lock(&heap->lock);
 	bool injected = kheap_must_fail(heap, caller);
 	void *object = NULL;
 
-	if (unlikely(guard_is_due(heap) || heap->debug) && !injected) {
-		spin_unlock(&heap->lock, irq);
-		object = cache_alloc_apart(cache, bytes, caller);
-		irq = spin_lock(&heap->lock);
-	} else if (likely(!injected)) {
-		object = cache_take_locked(cache, caller);
-		if (object)
-			magazine_fill_locked(cache);
-	}
+	spin_unlock(&heap->lock, irq);
+	if (!injected && guard_is_due(heap))
+		object = guard_alloc(cache, bytes, caller);
+	if (!injected && !object && heap->debug)
+		object = debug_alloc(cache, bytes, caller);
+	else if (!injected && !object)
+		object = cache_alloc_plain(cache, caller);
 	if (object && !guard_owns(heap, object))
 		port_unpoison(object, bytes, cache->object_bytes);
+	irq = spin_lock(&heap->lock);
 	kheap_record(heap, TRACE_KMALLOC, object, bytes, caller, injected);
 	spin_unlock(&heap->lock, irq);
 	return object;
+}
+
+void *cache_alloc_slow(struct kmem_cache *cache, size_t bytes, uintptr_t caller)
+{
+	const struct kheap *heap = cache->heap;
+
+	if (unlikely(__atomic_load_n(&heap->watch, __ATOMIC_RELAXED) || guard_is_due(heap)))
+		return cache_alloc_watched(cache, bytes, caller);
+	return cache_alloc_plain(cache, caller);
 }
 
 /* What the fast path has not: the usable bytes may be fewer than the cache's. */
@@ -172,30 +216,57 @@ void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags)
 
 /* ---- free ---- */
 
+/* A live object of a slab: into this CPU's magazine or back to its slab. False: it is not. */
+static bool slab_free(struct kheap *heap, struct slab *s, void *object, uintptr_t caller)
+{
+	unsigned slot = slab_live_slot(s, (uintptr_t)object);
+	struct magazine *m = NULL;
+	struct arena *a;
+	bool is_live;
+
+	if (slot == SLAB_NO_SLOT)
+		return false;
+	port_poison(object, s->cache->object_bytes, POISON_FREED);
+	if (slab_may_be_quick(s))
+		m = magazine_own(s->cache, caller);
+	/* Those that ought to empty too, where they are another CPU's: they go home many at a time. */
+	if (m && (slab_is_quick(s) || slab_arena(s) != m->arena)) {
+		if (m->top >= m->room)
+			magazine_make_room(m, caller);
+		return magazine_push_slow(m, s, slot);
+	}
+	a = slab_lock(s);
+	is_live = slab_of(heap, object) == s && slab_slot_state(s, slot) == SLOT_LIVE;
+	if (likely(is_live))
+		slab_put_locked(a, s, slot, caller);
+	arena_unlock(a);
+	return is_live;
+}
+
 void kheap_free_plain(struct kheap *heap, void *object, uintptr_t caller)
 {
-	port_irq_t irq = spin_lock(&heap->lock);
+	struct kheap_visit visit = kheap_enter(heap);
 	struct slab *s;
+	bool is_ours, is_freed;
+	port_irq_t irq;
 
-	guard_postpone_locked(heap);
 	s = slab_of(heap, object);
-	if (slab_is_ours(heap, s)) {
-		unsigned slot = slab_live_slot(s, (uintptr_t)object);
-
-		if (slot == SLAB_NO_SLOT)
-			goto refuse;
-		kheap_record(heap, TRACE_KFREE, object, s->cache->object_bytes, caller, false);
-		port_poison(object, s->cache->object_bytes, POISON_FREED);
-		if (!slab_is_quick(s) || !magazine_put_locked(s, slot, caller))
-			slab_put_locked(s, slot, caller);
-	} else if (!large_free_locked(heap, object, caller)) {
-		goto refuse;
+	is_ours = slab_is_ours(heap, s);
+	if (unlikely(visit.locked)) {
+		guard_postpone_locked(heap);
+		if (is_ours && slab_live_slot(s, (uintptr_t)object) != SLAB_NO_SLOT)
+			kheap_record(heap, TRACE_KFREE, object, s->cache->object_bytes, caller,
+				     false);
 	}
-	spin_unlock(&heap->lock, irq);
-	return;
-
-refuse:
-	kheap_refuse(heap, object, NULL, caller, irq);
+	is_freed = is_ours && slab_free(heap, s, object, caller);
+	kheap_leave(heap, visit);
+	if (likely(is_freed))
+		return;
+	irq = spin_lock(&heap->lock);
+	if (is_ours || !large_free_locked(heap, object, caller))
+		kheap_refuse(heap, object, NULL, caller, irq);
+	else
+		spin_unlock(&heap->lock, irq);
 }
 
 void kheap_free_slower(struct kheap *heap, void *object, uintptr_t caller)
@@ -223,23 +294,16 @@ slow_fn void kheap_free(struct kheap *heap, void *object, uintptr_t caller)
 static slow_fn void kmem_cache_free_slow(struct kmem_cache *cache, void *object, uintptr_t caller)
 {
 	struct kheap *heap = cache->heap;
-	const struct slab *s;
-	port_irq_t irq;
+	const struct slab *s = slab_of(heap, object);
 
 	if (!object)
 		return;
-	if (unlikely(guard_owns(heap, object))) {
+	if (unlikely(guard_owns(heap, object)))
 		guard_free(heap, object, cache, caller);
-		return;
-	}
-	irq = spin_lock(&heap->lock);
-	s = slab_of(heap, object);
-	if (unlikely(!s || s->cache != cache)) {
-		kheap_refuse(heap, object, cache, caller, irq);
-		return;
-	}
-	spin_unlock(&heap->lock, irq);
-	kheap_free_slow(heap, object, caller);
+	else if (unlikely(!s || s->cache != cache))
+		kheap_refuse(heap, object, cache, caller, spin_lock(&heap->lock));
+	else
+		kheap_free_slow(heap, object, caller);
 }
 
 void kmem_cache_free(struct kmem_cache *cache, void *object)
@@ -253,19 +317,24 @@ void kmem_cache_free(struct kmem_cache *cache, void *object)
 
 /* ---- sizes of live objects ---- */
 
-static size_t size_locked(const struct kheap *heap, const void *object)
+static size_t size_in_slab(const struct kheap *heap, const struct slab *s, const void *object)
 {
-	const struct slab *s = slab_of(heap, object);
+	struct arena *a = slab_lock(s);
+	unsigned slot = SLAB_NO_SLOT;
+	size_t bytes = 0;
 
+	if (slab_of(heap, object) == s)
+		slot = slab_live_slot(s, (uintptr_t)object);
+	if (slot != SLAB_NO_SLOT)
+		bytes = port_unpoisoned(object, debug_size(heap, s, slot));
+	arena_unlock(a);
+	return bytes;
+}
+
+static size_t size_elsewhere_locked(const struct kheap *heap, const void *object)
+{
 	if (unlikely(guard_owns(heap, object)))
 		return guard_size_locked(heap, object);
-	if (slab_is_ours(heap, s)) {
-		unsigned slot = slab_live_slot(s, (uintptr_t)object);
-
-		if (slot == SLAB_NO_SLOT)
-			return 0;
-		return port_unpoisoned(object, debug_size(heap, s, slot));
-	}
 	if (unlikely(heap->debug))
 		return debug_large_size(object, large_pages_locked(heap, object));
 	return port_unpoisoned(object, large_pages_locked(heap, object) << PAGE_SHIFT);
@@ -273,9 +342,17 @@ static size_t size_locked(const struct kheap *heap, const void *object)
 
 size_t kheap_size(struct kheap *heap, const void *object)
 {
-	port_irq_t irq = spin_lock(&heap->lock);
-	size_t bytes = size_locked(heap, object);
+	struct kheap_visit visit = kheap_enter(heap);
+	const struct slab *s = slab_of(heap, object);
+	bool is_ours = slab_is_ours(heap, s);
+	size_t bytes = is_ours ? size_in_slab(heap, s, object) : 0;
+	port_irq_t irq;
 
+	kheap_leave(heap, visit);
+	if (is_ours)
+		return bytes;
+	irq = spin_lock(&heap->lock);
+	bytes = size_elsewhere_locked(heap, object);
 	spin_unlock(&heap->lock, irq);
 	return bytes;
 }
@@ -293,18 +370,15 @@ static bool same_fit(size_t usable, size_t bytes)
 void *kheap_realloc(struct kheap *heap, void *object, size_t bytes, uintptr_t caller)
 {
 	size_t usable;
-	port_irq_t irq;
 	void *moved;
 
 	if (!object)
 		return kheap_alloc(heap, bytes, 0, caller);
-	irq = spin_lock(&heap->lock);
-	usable = size_locked(heap, object);
+	usable = kheap_size(heap, object);
 	if (unlikely(!usable)) {
-		kheap_refuse(heap, object, NULL, caller, irq);
+		kheap_refuse(heap, object, NULL, caller, spin_lock(&heap->lock));
 		return NULL;
 	}
-	spin_unlock(&heap->lock, irq);
 	if (same_fit(usable, bytes))
 		return object;
 	moved = kheap_alloc(heap, bytes, 0, caller);

@@ -3,7 +3,7 @@
  * What an address is: for `peek`, and to say what is wrong with a free. Reads
  * the same books as kfree() and changes nothing.
  *
- * Lock: heap->lock; page_about() takes the page allocator's inside it.
+ * Lock: heap->lock; inside it the arena's, or page_about() takes the page allocator's.
  */
 #include "kmalloc_debug.h"
 #include "kmalloc_guard.h"
@@ -15,6 +15,7 @@ static void locate_in_slab(const struct kheap *heap, const struct slab *s, uint6
 	unsigned slot = slab_slot_around(s, address);
 
 	out->cache = cache->name;
+	out->internal = cache->kind == KMEM_INTERNAL;
 	out->object_bytes = cache->object_bytes;
 	out->slab = s->base;
 	out->slab_pages = (uint64_t)1 << cache->order;
@@ -51,6 +52,20 @@ static void locate_large(const struct page_about *page, struct kheap_about *out)
 	out->allocated_by = page->allocated_by;
 }
 
+/* A slab of this heap, if it is still there once its arena is locked. */
+static void locate_in_slab_of(struct kheap *heap, const struct slab *s, const void *address,
+			      struct kheap_about *out)
+{
+	struct arena *a;
+
+	if (s->cache->heap != heap)
+		return;
+	a = slab_lock(s);
+	if (slab_of(heap, address) == s)
+		locate_in_slab(heap, s, (uintptr_t)address, out);
+	arena_unlock(a);
+}
+
 void kheap_locate_locked(struct kheap *heap, const void *address, struct kheap_about *out)
 {
 	pfn_t frame = paddr_to_pfn(port_virt_to_phys(address));
@@ -65,8 +80,7 @@ void kheap_locate_locked(struct kheap *heap, const void *address, struct kheap_a
 	if (frame.n >= heap->pages->pfn_limit)
 		return;
 	if (s) {
-		if (s->cache->heap == heap)
-			locate_in_slab(heap, s, (uintptr_t)address, out);
+		locate_in_slab_of(heap, s, address, out);
 		return;
 	}
 	page_about(heap->pages, frame, &page);

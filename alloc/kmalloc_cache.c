@@ -3,7 +3,7 @@
  * Typed caches: made and unmade. Their slabs are like any others.
  *
  * Invariant: caches in heap->caches of kind KMEM_TYPED = live objects of heap->cache_cache.
- * Lock: heap->lock.
+ * Lock: heap->lock; the arenas' inside it.
  */
 #include "kmalloc_debug.h"
 
@@ -43,6 +43,21 @@ static void typed_magazine_free_locked(struct kheap *heap, uint32_t i)
 		heap->typed_magazines[i / 64] &= ~((uint64_t)1 << i % 64);
 }
 
+/* Each CPU gets one; or loses it. */
+static void typed_arenas_locked(struct kmem_cache *cache, bool begin)
+{
+	struct kheap *heap = cache->heap;
+
+	for (unsigned cpu = 0; cache->magazine < KHEAP_MAGAZINES && cpu < heap->cpus; cpu++) {
+		struct arena *arenas = heap->online[cpu]->arenas; /* NULL: of nobody */
+
+		if (arenas && begin)
+			arena_init(&arenas[cache->magazine], cache, cpu);
+		else if (arenas)
+			arenas[cache->magazine].cache = NULL;
+	}
+}
+
 struct kmem_cache *kmem_cache_create(struct kheap *heap, const char *name, size_t bytes,
 				     size_t align)
 {
@@ -56,11 +71,12 @@ struct kmem_cache *kmem_cache_create(struct kheap *heap, const char *name, size_
 	object_bytes = debug_typed_bytes(heap, bytes, object_bytes, align);
 	irq = spin_lock(&heap->lock);
 	if (!kheap_must_fail(heap, caller))
-		cache = cache_take_locked(&heap->cache_cache, caller);
+		cache = cache_take(&heap->cache_cache, caller);
 	if (cache) {
 		cache_init(cache, heap, name, object_bytes, KMEM_TYPED);
 		cache->wanted_bytes = (uint32_t)bytes;
 		cache->magazine = typed_magazine_locked(heap);
+		typed_arenas_locked(cache, true);
 	}
 	spin_unlock(&heap->lock, irq);
 	return cache;
@@ -93,21 +109,27 @@ static cold_fn void report_leak(struct kmem_cache *cache, uintptr_t caller)
 	port_misuse(&m);
 }
 
+static bool is_typed_cache_locked(const struct kheap *heap, const struct kmem_cache *cache)
+{
+	const struct slab *home = slab_of(heap, cache);
+
+	return home && home->cache == &heap->cache_cache &&
+	       slab_live_slot(home, (uintptr_t)cache) != SLAB_NO_SLOT;
+}
+
 int kmem_cache_destroy(struct kmem_cache *cache)
 {
 	struct kheap *heap = cache->heap;
 	uintptr_t caller = caller_address();
 	struct magazine_counts counts;
-	struct slab *home;
 	port_irq_t irq;
-	unsigned slot;
 
 	if (unlikely(heap->debug))
 		debug_drain(heap);
-	irq = spin_lock(&heap->lock);
-	home = slab_of(heap, cache);
-	if (!home || home->cache != &heap->cache_cache ||
-	    (slot = slab_live_slot(home, (uintptr_t)cache)) == SLAB_NO_SLOT) {
+	/* Closed: who has just freed the last object may not be done with its magazine. */
+	irq = kheap_close(heap);
+	kheap_open_locked(heap);
+	if (!is_typed_cache_locked(heap, cache)) {
 		kheap_refuse(heap, cache, NULL, caller, irq);
 		return -EINVAL;
 	}
@@ -121,9 +143,10 @@ int kmem_cache_destroy(struct kmem_cache *cache)
 	/* No object is live, so no CPU has any business with its magazines, and all slabs are empty. */
 	magazine_drain_cache_locked(cache, caller);
 	cache_trim_locked(cache, caller);
+	typed_arenas_locked(cache, false);
 	typed_magazine_free_locked(heap, cache->magazine);
 	list_remove(&cache->link);
-	slab_put_locked(home, slot, caller);
+	cache_put(heap, cache, caller);
 	spin_unlock(&heap->lock, irq);
 	return 0;
 }

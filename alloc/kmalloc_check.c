@@ -4,6 +4,7 @@
  * with the counters, with the magazines and with the page descriptors.
  *
  *   for every slab   free = FREE slots,  desc(page) = (SLAB, header) for each of its pages
+ *   for every arena  its slabs are its own, each in the right list
  *   for every cache  allocs - frees = LIVE slots (but for header slabs' own headers)
  *                                     and live guarded objects
  *                    objects in its magazines = CACHED slots, each of them one
@@ -59,8 +60,9 @@ static const char *check_states(const struct slab *s, struct sums *sums)
 	return NULL;
 }
 
-static const char *check_slab(struct kmem_cache *cache, const struct slab *s, struct sums *sums)
+static const char *check_slab(const struct arena *a, const struct slab *s, struct sums *sums)
 {
+	const struct kmem_cache *cache = a->cache;
 	const struct slab *home;
 	const char *wrong;
 
@@ -68,6 +70,8 @@ static const char *check_slab(struct kmem_cache *cache, const struct slab *s, st
 		return "kmalloc: more slabs in lists than counted";
 	if (s->cache != cache)
 		return "kmalloc: a slab is in the lists of a cache that is not its own";
+	if (s->owner != a->owner)
+		return "kmalloc: a slab is in the lists of another CPU";
 	if (slab_is_quick(s) && !slab_may_be_quick(s))
 		return "kmalloc: a slab is quick that must not be";
 	if (slab_is_quick(s) && s->magazine != cache->magazine)
@@ -88,36 +92,36 @@ static const char *check_slab(struct kmem_cache *cache, const struct slab *s, st
 	return wrong;
 }
 
-static const char *check_list(struct kmem_cache *cache, const struct list *head, uint32_t least,
+static const char *check_list(const struct arena *a, const struct list *head, uint32_t least,
 			      uint32_t most, struct sums *sums)
 {
 	list_for_each (node, head) {
 		const struct slab *s = list_entry(node, struct slab, link);
-		const char *wrong = check_slab(cache, s, sums);
+		const char *wrong = check_slab(a, s, sums);
 
 		if (wrong)
 			return wrong;
 		if (s->free < least || s->free > most ||
-		    (least < most && head != &cache->partial[slab_fullness(cache, s->free)]))
+		    (least < most && head != &a->partial[slab_fullness(a->cache, s->free)]))
 			return "kmalloc: a slab is in the wrong list";
 	}
 	return NULL;
 }
 
-static const char *check_lists(struct kmem_cache *cache, struct sums *sums)
+static const char *check_lists(const struct arena *a, struct sums *sums)
 {
-	uint32_t all = cache->objects;
+	uint32_t all = a->cache->objects;
 	const char *wrong = NULL;
 	uint64_t slabs;
 
 	for (unsigned i = 0; !wrong && i < KMEM_FULLNESS; i++)
-		wrong = check_list(cache, &cache->partial[i], 1, all - 1, sums);
+		wrong = check_list(a, &a->partial[i], 1, all - 1, sums);
 	if (!wrong)
-		wrong = check_list(cache, &cache->full, 0, 0, sums);
+		wrong = check_list(a, &a->full, 0, 0, sums);
 	slabs = sums->slabs;
 	if (!wrong)
-		wrong = check_list(cache, &cache->empty, all, all, sums);
-	sums->empty_pages += (sums->slabs - slabs) << cache->order;
+		wrong = check_list(a, &a->empty, all, all, sums);
+	sums->empty_pages += (sums->slabs - slabs) << a->cache->order;
 	return wrong;
 }
 
@@ -129,19 +133,19 @@ static bool are_empty(const struct list *lists, unsigned count)
 	return true;
 }
 
-static const char *check_current(struct kmem_cache *cache, struct sums *sums)
+static const char *check_current(const struct arena *a, struct sums *sums)
 {
-	const struct slab *s = cache->current;
+	const struct slab *s = a->current;
 
 	if (!s)
-		return are_empty(cache->partial, KMEM_FULLNESS) && are_empty(&cache->empty, 1)
+		return are_empty(a->partial, KMEM_FULLNESS) && are_empty(&a->empty, 1)
 			       ? NULL
 			       : "kmalloc: a slab with free objects is not chosen";
 	if (!list_is_empty(&s->link))
 		return "kmalloc: the current slab is in a list";
 	if (s->free == 0)
 		return "kmalloc: the current slab is full";
-	return check_slab(cache, s, sums);
+	return check_slab(a, s, sums);
 }
 
 /* Every object in the magazine is a slot of the cache and says so. */
@@ -149,7 +153,7 @@ static const char *check_magazine(const struct kmem_cache *cache, const struct m
 {
 	unsigned top = m->top;
 
-	if (m->cache != cache || top > m->room || top % 2)
+	if (m->arena->cache != cache || top > m->room || top % 2)
 		return "kmalloc: a magazine is not what its CPU takes it for";
 	for (unsigned i = 0; i < top; i += 2) {
 		const struct slab *s = slab_of(cache->heap, (void *)m->slots[i]);
@@ -180,9 +184,28 @@ static const char *check_magazines(const struct kmem_cache *cache, struct sums *
 		wrong = check_magazine(cache, m);
 		if (wrong)
 			return wrong;
+		if (m->arena->owner != cpu)
+			return "kmalloc: a magazine is not what its CPU takes it for";
 		sums->magazines++;
 	}
 	return NULL;
+}
+
+static const char *check_arenas(struct kmem_cache *cache, struct sums *sums)
+{
+	const char *wrong = NULL;
+	const struct arena *a;
+
+	for (unsigned i = 0; !wrong && (a = arena_at(cache, i)) != NULL; i++) {
+		if (i && a == &cache->common)
+			continue;
+		if (a->cache != cache || a->owner != (i ? i - 1 : ARENA_COMMON))
+			return "kmalloc: an arena is not of its cache and CPU";
+		wrong = check_current(a, sums);
+		if (!wrong)
+			wrong = check_lists(a, sums);
+	}
+	return wrong;
 }
 
 static const char *check_cache(struct kmem_cache *cache, struct sums *sums)
@@ -193,9 +216,7 @@ static const char *check_cache(struct kmem_cache *cache, struct sums *sums)
 	sums->slabs = 0;
 	sums->live = guard_live_locked(cache);
 	sums->cached = 0;
-	wrong = check_current(cache, sums);
-	if (!wrong)
-		wrong = check_lists(cache, sums);
+	wrong = check_arenas(cache, sums);
 	if (!wrong)
 		wrong = check_magazines(cache, sums);
 	if (wrong)
@@ -217,7 +238,7 @@ static uint64_t live_in(const struct kmem_cache *caches, unsigned count)
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < count; i++)
-		sum += caches[i].allocs - caches[i].frees;
+		sum += caches[i].common.allocs - caches[i].common.frees;
 	return sum;
 }
 

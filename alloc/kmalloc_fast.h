@@ -25,8 +25,6 @@
 
 #define fast_fn static inline __attribute__((always_inline))
 
-#define MAGAZINE_OPERATION 0x10000u
-
 /* magazine_pop(), magazine_push(): found like quire_port.h; what they do stands in C in tests/host. */
 #include <quire_fast.h>
 

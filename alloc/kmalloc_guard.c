@@ -136,6 +136,15 @@ static void close_neighbours(struct guard *g, struct guard_slot *s)
 		port_guard_unmap(page + PAGE_BYTES);
 }
 
+/* With those of the cache that no CPU's arena counts. */
+static void count(struct kmem_cache *cache, unsigned allocs, unsigned frees)
+{
+	arena_lock(&cache->common);
+	cache->common.allocs += allocs;
+	cache->common.frees += frees;
+	arena_unlock(&cache->common);
+}
+
 static void *slot_begin_locked(struct guard *g, struct guard_slot *s, struct kmem_cache *cache,
 			       size_t bytes, uintptr_t caller)
 {
@@ -154,7 +163,7 @@ static void *slot_begin_locked(struct guard *g, struct guard_slot *s, struct kme
 	__atomic_store_n(&s->state, GUARD_LIVE, __ATOMIC_RELEASE);
 	g->live++;
 	g->sampled++;
-	cache->allocs++;
+	count(cache, 1, 0);
 	return (void *)(uintptr_t)s->object;
 }
 
@@ -189,7 +198,7 @@ void guard_end_locked(struct guard *g, struct guard_slot *s, uintptr_t caller)
 	port_guard_unmap(guard_slot_page(g, s));
 	close_neighbours(g, s);
 	s->freed_by = caller;
-	s->cache->frees++;
+	count(s->cache, 0, 1);
 	s->cache = NULL;
 	__atomic_store_n(&s->state, GUARD_FREED, __ATOMIC_RELEASE);
 	list_push_back(&g->free, &s->link);

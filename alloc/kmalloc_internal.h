@@ -2,15 +2,19 @@
 /*
  * What kmalloc's files share: the slab header, the magazine, the arithmetic of
  * sizes and slots, and the two operations on a slab that every object goes
- * through. Everything here is called with heap->lock held.
+ * through. What ends in `_locked` wants the lock of the arena it is about, or that of the heap.
  *
- *   heap.classes[i] ─ current ─► header        a slab: 2^order pages
- *                   ─ partial ─► header          base
- *                   ─ full ────► header           ├──────┬──────┬──────┬───┬──────┬─────┐
- *                                  │ base ───────►│slot 0│slot 1│slot 2│ … │ n-1  │slack│
- *                   ─ empty ───► header           └──────┴──────┴──────┴───┴──────┴─────┘
- *                                  ▲ states            │
- *                                  └── page descriptor ┘ (every page of a slab names its header)
+ *   arena ─ current ─► header        a slab: 2^order pages
+ *         ─ partial ─► header          base
+ *         ─ full ────► header           ├──────┬──────┬──────┬───┬──────┬─────┐
+ *                        │ base ───────►│slot 0│slot 1│slot 2│ … │ n-1  │slack│
+ *         ─ empty ───► header           └──────┴──────┴──────┴───┴──────┴─────┘
+ *                        ▲ states            │
+ *                        └── page descriptor ┘ (every page of a slab names its header)
+ *
+ * Locks, in this order: heap->lock (caches, CPUs, statistics; and everything for CPUs without
+ * magazines, see kheap_enter()), one CPU's arena of a cache, the cache's common arena, the
+ * arena of a cache of headers, the page allocator's.
  */
 #ifndef QUIRE_KMALLOC_INTERNAL_H
 #define QUIRE_KMALLOC_INTERNAL_H
@@ -22,10 +26,11 @@
 #define SLAB_ORDER_MAX   4   /* 64 KiB */
 #define SLAB_OBJECTS_MIN 8   /* wanted in a slab, so that getting one is worth it */
 #define SLAB_NO_SLOT     (~0u)
+#define ARENA_COMMON     0xffffu /* the owner of what is no CPU's */
 
 /*
  * What a slot is. Only LIVE is a caller's. FREE counts in slab.free and changes under
- * heap->lock; CACHED <-> LIVE changes on the CPU whose magazine it leaves or enters.
+ * the lock of the slab's arena; CACHED <-> LIVE changes on the CPU whose magazine it leaves or enters.
  *
  *          fill              pop
  *   FREE ───────► CACHED ───────────► LIVE
@@ -57,10 +62,11 @@ struct slab {
 	uint64_t base;            /* address of slot 0 */
 	uint64_t inverse;         /* ceil(2^64 / object_bytes) */
 	struct slab_track *track; /* or NULL */
-	struct list link;         /* in cache->partial, ->full or ->empty; in none while current */
+	struct list link;         /* in its arena's partial, full or empty; in none while current */
 	uint16_t magazine;        /* cache->magazine, or KHEAP_MAGAZINES: not to be served */
 	uint16_t word;            /* no slot is FREE in the words before this one */
-	uint32_t free;            /* slots that are FREE */
+	uint16_t free;            /* slots that are FREE */
+	uint16_t owner;           /* CPU whose arena it is in, or ARENA_COMMON */
 	uint64_t states[];        /* enum slot_state, a byte each */
 };
 _Static_assert(sizeof(struct slab) == 56, "a header for 72 slots takes 128 bytes");
@@ -79,11 +85,12 @@ struct magazine {
 		uint16_t top;
 	};
 	uint16_t room;
-	uint16_t counted; /* top, when the operations were counted last */
-	int32_t streak;   /* fills since the last shed; negative: sheds since the last fill */
-	struct kmem_cache *cache;
+	uint16_t counted;    /* top, when the operations were counted last */
+	int32_t streak;      /* fills since the last shed; negative: sheds since the last fill */
+	struct arena *arena; /* of the same CPU and cache; its lock is for all but pop and push */
 	uintptr_t slots[];
 };
+#define MAGAZINE_OPERATION      0x10000u
 #define MAGAZINE_LONG           62
 #define MAGAZINE_BYTES(objects) (sizeof(struct magazine) + (objects)*16)
 _Static_assert(MAGAZINE_BYTES(MAGAZINE_LONG) <= 1024, "a magazine fills its object");
@@ -209,6 +216,41 @@ static inline struct slab *slab_of(const struct kheap *heap, const void *address
 	return s;
 }
 
+/* Whose the slab is. It changes only under the locks of the old arena and the new one. */
+static inline struct arena *slab_arena(const struct slab *s)
+{
+	uint16_t owner = __atomic_load_n(&s->owner, __ATOMIC_RELAXED);
+	struct kmem_cache *cache = s->cache;
+
+	if (owner == ARENA_COMMON)
+		return &cache->common;
+	return &cache->heap->online[owner]->arenas[cache->magazine];
+}
+
+/* Interrupts are off already, and stay so. */
+static inline void arena_lock(struct arena *a)
+{
+	(void)spin_lock(&a->lock);
+}
+
+static inline void arena_unlock(struct arena *a)
+{
+	spin_unlock(&a->lock, (port_irq_t)0);
+}
+
+/* Lock the arena of a slab that cannot go meanwhile: the caller has an object of it in its hands. */
+static inline struct arena *slab_lock(const struct slab *s)
+{
+	for (;;) {
+		struct arena *a = slab_arena(s);
+
+		arena_lock(a);
+		if (likely(slab_arena(s) == a))
+			return a;
+		arena_unlock(a);
+	}
+}
+
 /* May kfree() and friends take objects of this slab? */
 static inline bool slab_is_ours(const struct kheap *heap, const struct slab *s)
 {
@@ -226,25 +268,95 @@ must_check void *cache_alloc_plain(struct kmem_cache *cache, uintptr_t caller);
 void kheap_free_plain(struct kheap *heap, void *object, uintptr_t caller);
 /* Free whatever `object` is, or refuse. */
 slow_fn void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller);
-/* What that leaves: no large object of 2^k pages. With the lock. */
+/* What that leaves: no large object of 2^k pages. */
 slow_fn void kheap_free_slower(struct kheap *heap, void *object, uintptr_t caller);
 
-/* ---- magazine.c: between a CPU's magazines and the slabs. Lock held, on that CPU ---- */
+/*
+ * On this CPU until kheap_leave(), with interrupts off. One without magazines, or closed, also
+ * takes the heap's lock: who holds that, after kheap_close(), is alone.
+ */
+struct kheap_visit {
+	port_irq_t irq;
+	bool locked;
+};
+must_check static inline struct kheap_visit kheap_enter(struct kheap *heap)
+{
+	port_irq_t irq = port_irq_save();
+	bool locked = __atomic_load_n(&heap->cpu[port_cpu()], __ATOMIC_RELAXED) == &heap->nobody;
 
-/* Give this CPU's magazine of the cache objects of slabs there are; makes one where it has none. */
-void magazine_fill_locked(struct kmem_cache *cache);
-/* Put an object that is LIVE into this CPU's magazine. False: it has none and gets none. */
-must_check bool magazine_put_locked(struct slab *s, unsigned slot, uintptr_t caller);
-/* Empty this CPU's magazines, or all of a cache that nobody uses any more. */
+	if (unlikely(locked))
+		(void)spin_lock(&heap->lock);
+	return (struct kheap_visit){.irq = irq, .locked = locked};
+}
+
+static inline void kheap_leave(struct kheap *heap, struct kheap_visit visit)
+{
+	if (unlikely(visit.locked))
+		spin_unlock(&heap->lock, visit.irq);
+	else
+		port_irq_restore(visit.irq);
+}
+
+/* ---- magazine.c: between a CPU's magazines and the slabs. On that CPU, interrupts off ---- */
+
+/* This CPU's magazine of the cache, made if it has none; NULL if it cannot have one. No lock of an
+ * arena is held. */
+struct magazine *magazine_own(struct kmem_cache *cache, uintptr_t caller);
+/* Put free objects of its arena's slabs into a magazine. */
+void magazine_fill_locked(struct magazine *m);
+/* Take some objects out of a full one, back to their slabs. */
+void magazine_make_room(struct magazine *m, uintptr_t caller);
+/* Push like kmalloc_fast.h, but of a slab it does not serve. False: `slot` is not LIVE any more. */
+must_check bool magazine_push_slow(struct magazine *m, struct slab *s, unsigned slot);
+/* Empty the magazines of a CPU and leave its free slots to everybody; or empty all of a cache
+ * that nobody uses any more. heap->lock held, and the CPUs this one or closed. */
 void magazine_drain_cpu_locked(struct kheap *heap, struct kheap_cpu *cpu, uintptr_t caller);
 void magazine_drain_cache_locked(struct kmem_cache *cache, uintptr_t caller);
+/* Fill in what a CPU gets, and the arenas of the caches there are. heap->lock, or at boot. */
+void kheap_cpu_init(struct kheap *heap, unsigned cpu, struct kheap_cpu *c, struct arena *arenas);
 /* What a magazine counts: objects in it, and pushes and pops since it was counted. */
 struct magazine_counts {
 	uint64_t objects, frees, allocs;
 };
 struct magazine_counts magazine_counts(const struct magazine *m);
-/* Those of a cache on all CPUs; allocations and frees of the cache's own included. */
-struct magazine_counts cache_counts_locked(const struct kmem_cache *cache);
+/* Those of a cache on all CPUs; allocations and frees of its arenas included. heap->lock. */
+struct magazine_counts cache_counts_locked(struct kmem_cache *cache);
+
+/* ---- arena.c: the slabs of a cache and a CPU ---- */
+
+void arena_init(struct arena *a, struct kmem_cache *cache, uint32_t owner);
+/* An object of the cache's common arena; without any effort: no trimming, no failure counted. */
+must_check void *cache_take(struct kmem_cache *cache, uintptr_t caller);
+/* And back: an object of a cache that has a common arena only. */
+void cache_put(struct kheap *heap, const void *object, uintptr_t caller);
+/* `current` is NULL: get a slab with a free object; NULL when out of memory. */
+must_check struct slab *arena_grow_locked(struct arena *a, uintptr_t caller);
+/* The last object of `current` was taken: choose another. */
+void arena_current_full_locked(struct arena *a);
+/* Objects came back to a slab that had `was` free ones. */
+void arena_refilled_locked(struct arena *a, struct slab *s, uint32_t was, uintptr_t caller);
+/* Choose slabs that ought to empty, if there are any. */
+void arena_choose_draining_locked(struct arena *a);
+/* Leave all slabs with free objects to the common arena. */
+void arena_leave(struct arena *a);
+/* Give empty slabs back: of one arena, of all of a cache, of all. heap->lock held but for the first. */
+void arena_trim_locked(struct arena *a, uintptr_t caller);
+void cache_trim_locked(struct kmem_cache *cache, uintptr_t caller);
+uint64_t kheap_trim_locked(struct kheap *heap, uintptr_t caller);
+
+/* A cache's arenas: arena_at(cache, 0), … until NULL. The common one is the first. */
+static inline struct arena *arena_at(struct kmem_cache *cache, unsigned i)
+{
+	const struct kheap *heap = cache->heap;
+
+	if (i == 0)
+		return &cache->common;
+	if (cache->magazine >= KHEAP_MAGAZINES || i > heap->cpus)
+		return NULL;
+	if (heap->online[i - 1] == &heap->nobody)
+		return &cache->common; /* once more: that does no harm */
+	return &heap->online[i - 1]->arenas[cache->magazine];
+}
 
 /* ---- slab.c: slabs come and go ---- */
 
@@ -259,23 +371,21 @@ static inline bool cache_is_of_headers(const struct kmem_cache *cache)
 	return (uintptr_t)(cache - cache->heap->headers) < KHEAP_HEADERS;
 }
 
+static inline uint64_t slab_pages(const struct kmem_cache *cache)
+{
+	return (uint64_t)1 << cache->order;
+}
+
 /* Fill in a cache of `bytes` (its final object size, at most KMALLOC_SMALL_MAX) and enlist it. */
 void cache_init(struct kmem_cache *cache, struct kheap *heap, const char *name, uint32_t bytes,
 		enum kmem_cache_kind kind);
-/* `current` is NULL: get a slab with a free object, from the page allocator; NULL when out of
- * memory. */
-must_check cold_fn struct slab *cache_grow_locked(struct kmem_cache *cache, uintptr_t caller);
-/* The last object of `current` was taken: choose another. */
-void cache_current_full_locked(struct kmem_cache *cache);
-/* Objects came back to a slab that had `was` free ones. */
-void cache_slab_refilled_locked(struct slab *s, uint32_t was, uintptr_t caller);
-/* An object without any effort: no trimming, no failure counted. For what is a help, not a need. */
-must_check void *cache_take_easily_locked(struct kmem_cache *cache, uintptr_t caller);
-/* Choose slabs that ought to empty, if there are any. */
-void cache_choose_draining_locked(struct kmem_cache *cache);
-/* Give empty slabs back. */
-void cache_trim_locked(struct kmem_cache *cache, uintptr_t caller);
-uint64_t kheap_trim_locked(struct kheap *heap, uintptr_t caller);
+/* A slab of the arena with every object free, in no list. NULL when out of memory. */
+must_check struct slab *slab_create(struct arena *a, uintptr_t caller);
+/* The inverse: the slab is empty and in no list. */
+void slab_destroy(struct slab *s, uintptr_t caller);
+/* Let kmalloc_fast.h serve, where it may. */
+void slab_quicken(struct slab *s);
+void slab_slow_down(struct slab *s);
 
 /* ---- kmalloc_large.c: blocks and runs of pages ---- */
 
@@ -369,34 +479,45 @@ static inline void *slab_take_locked(struct slab *s, uintptr_t caller)
 	return slab_object(s, slot);
 }
 
-/* An object of the cache, or NULL. */
-static inline void *cache_take_locked(struct kmem_cache *cache, uintptr_t caller)
+/* An object of the arena, or NULL. */
+static inline void *arena_take_locked(struct arena *a, uintptr_t caller)
 {
-	struct slab *s = cache->current;
+	struct slab *s = a->current;
 	void *object;
 
 	if (unlikely(!s)) {
-		s = cache_grow_locked(cache, caller);
+		s = arena_grow_locked(a, caller);
 		if (!s)
 			return NULL;
 	}
 	object = slab_take_locked(s, caller);
-	cache->allocs++;
+	a->allocs++;
 	if (unlikely(s->free == 0))
-		cache_current_full_locked(cache);
+		arena_current_full_locked(a);
 	return object;
 }
 
-/* The live object in `slot` becomes free. */
-static inline void slab_put_locked(struct slab *s, unsigned slot, uintptr_t caller)
+/* The live object in `slot` of a slab of the arena becomes free. */
+static inline void slab_put_locked(struct arena *a, struct slab *s, unsigned slot, uintptr_t caller)
 {
 	slot_set(slab_state(s, slot), SLOT_FREE);
 	s->word = 0;
 	if (unlikely(s->track))
 		s->track->freed_by[slot] = (uint32_t)caller;
-	s->cache->frees++;
+	a->frees++;
 	s->free++;
-	cache_slab_refilled_locked(s, s->free - 1, caller);
+	arena_refilled_locked(a, s, s->free - 1u, caller);
+}
+
+/* The arena a CPU in kheap_enter() takes from. */
+static inline struct arena *arena_here(struct kmem_cache *cache)
+{
+	struct kheap *heap = cache->heap;
+	struct kheap_cpu *cpu = heap->cpu[port_cpu()];
+
+	if (cache->magazine >= KHEAP_MAGAZINES || cpu == &heap->nobody)
+		return &cache->common;
+	return &cpu->arenas[cache->magazine];
 }
 
 #endif

@@ -11,8 +11,7 @@
 #include "kmalloc_guard.h"
 
 /* The address lies in a slab of this heap. */
-static const char *wrong_in_slab(const struct kheap_about *about, uint64_t address,
-				 const struct slab *s)
+static const char *wrong_in_slab(const struct kheap_about *about, uint64_t address)
 {
 	if (about->where == KHEAP_SLACK)
 		return "free of a pointer behind the last object of a slab";
@@ -20,7 +19,7 @@ static const char *wrong_in_slab(const struct kheap_about *about, uint64_t addre
 		return "free of an interior pointer";
 	if (about->where == KHEAP_FREE_OBJECT)
 		return "double free";
-	if (s->cache->kind == KMEM_INTERNAL)
+	if (about->internal)
 		return "free of the allocator's own data";
 	return "free to the wrong cache";
 }
@@ -61,7 +60,7 @@ static const char *diagnose_locked(struct kheap *heap, const void *object, struc
 	m->allocated_by = about.allocated_by;
 	m->freed_by = about.freed_by;
 	if (about.where != KHEAP_LARGE)
-		return wrong_in_slab(&about, (uintptr_t)object, slab_of(heap, object));
+		return wrong_in_slab(&about, (uintptr_t)object);
 	if (about.object != (uintptr_t)object)
 		return "free of an interior pointer";
 	return "free to the wrong cache"; /* a large object is in none */

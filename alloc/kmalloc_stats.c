@@ -3,11 +3,12 @@
  * kmalloc's numbers. Pages held = slab_pages + header_pages + large_pages + guard_pages: what
  * the page allocator counts as used on this heap's behalf.
  *
- * Lock: heap->lock, so that each snapshot is consistent.
+ * Lock: heap->lock, so that no cache and no magazine goes; inside it, of one arena after the
+ * other. While CPUs work, a snapshot is of each arena at a moment of its own.
  */
 #include "kmalloc_guard.h"
 
-static void cache_stats_locked(const struct kmem_cache *cache, struct kmem_cache_stats *out)
+static void cache_stats_locked(struct kmem_cache *cache, struct kmem_cache_stats *out)
 {
 	uint32_t slab_bytes = (uint32_t)PAGE_BYTES << cache->order;
 	struct magazine_counts counts = cache_counts_locked(cache);
@@ -66,7 +67,7 @@ void kheap_stats(struct kheap *heap, struct kheap_stats *out)
 		.misuses = heap->misuses,
 	};
 	list_for_each (node, &heap->caches) {
-		const struct kmem_cache *cache = list_entry(node, struct kmem_cache, link);
+		struct kmem_cache *cache = list_entry(node, struct kmem_cache, link);
 		struct magazine_counts counts = cache_counts_locked(cache);
 
 		if (cache_is_of_books(cache)) {
@@ -96,10 +97,12 @@ void kheap_cpu_stats(struct kheap *heap, unsigned cpu, struct kheap_cpu_stats *o
 
 		if (m == &magazine_none)
 			continue;
+		arena_lock(m->arena);
 		objects = magazine_counts(m).objects;
+		arena_unlock(m->arena);
 		out->magazines++;
 		out->objects += objects;
-		out->bytes += objects * m->cache->object_bytes;
+		out->bytes += objects * m->arena->cache->object_bytes;
 	}
 	spin_unlock(&heap->lock, irq);
 }

@@ -24,7 +24,9 @@
  * when it is drained. It is a help, not a need: without the memory for one, objects
  * go between callers and slabs one by one. The same while anything watches (kmalloc_watch.c).
  *
- * Lock: heap->lock, on the CPU whose magazine it is; others read `word` only.
+ * Lock: only its CPU uses a magazine, with interrupts off; or who holds heap->lock with the
+ * CPU closed. What changes `counted` or the pointer to the magazine also holds the lock of its
+ * arena, so that others can count.
  */
 #include "kmalloc_internal.h"
 
@@ -33,7 +35,7 @@
 #define FILL_SLABS   2  /* so many slabs a fill takes from, */
 #define BURST_SLABS  16 /* and in a burst */
 #define BURST_STREAK 4  /* after so many fills, or sheds, in a row the next is part of a burst: */
-#define BURST_PURE   8  /* if of the calls in between no more than one in so many was the other way */
+#define BURST_PURE   8 /* if of the calls in between no more than one in so many was the other way */
 #define FILL_TO      5
 #define SHED_TO      3
 
@@ -56,29 +58,34 @@ struct magazine_counts magazine_counts(const struct magazine *m)
 	};
 }
 
-struct magazine_counts cache_counts_locked(const struct kmem_cache *cache)
+struct magazine_counts cache_counts_locked(struct kmem_cache *cache)
 {
-	struct magazine_counts sum = {.frees = cache->frees, .allocs = cache->allocs};
-	const struct kheap *heap = cache->heap;
+	struct magazine_counts sum = {0};
+	struct arena *a;
 
-	for (unsigned cpu = 0; cache->magazine < KHEAP_MAGAZINES && cpu < heap->cpus; cpu++) {
-		struct magazine_counts c =
-			magazine_counts(heap->online[cpu]->magazines[cache->magazine]);
+	for (unsigned i = 0; (a = arena_at(cache, i)) != NULL; i++) {
+		struct magazine_counts c = {0};
 
+		if (i && a == &cache->common)
+			continue;
+		arena_lock(a);
+		if (i)
+			c = magazine_counts(cache->heap->online[i - 1]->magazines[cache->magazine]);
 		sum.objects += c.objects;
-		sum.frees += c.frees;
-		sum.allocs += c.allocs;
+		sum.frees += c.frees + a->frees;
+		sum.allocs += c.allocs + a->allocs;
+		arena_unlock(a);
 	}
 	return sum;
 }
 
-/* `top` is about to change without an operation: hand the counts to the cache first. */
+/* `top` is about to change without an operation: hand the counts to the arena first. */
 static struct magazine_counts magazine_count_locked(struct magazine *m)
 {
 	struct magazine_counts c = magazine_counts(m);
 
-	m->cache->frees += c.frees;
-	m->cache->allocs += c.allocs;
+	m->arena->frees += c.frees;
+	m->arena->allocs += c.allocs;
 	m->counted = (uint16_t)(2 * c.objects);
 	__atomic_store_n(&m->word, 2 * c.objects, __ATOMIC_RELAXED);
 	return c;
@@ -176,34 +183,63 @@ static inline unsigned states_put(const uintptr_t *slots, unsigned count)
 	return 8;
 }
 
-/* `count` slots (two an object) of a magazine back to their slabs, neighbours together. */
-static void slab_put_many_locked(struct kheap *heap, const uintptr_t *slots, unsigned count,
-				 uintptr_t caller)
+/* The objects at `slots` of the arena's slabs go back, neighbours together; others move to the
+ * front. Returns how many slots those take (two an object). */
+static unsigned arena_put_many_locked(struct arena *a, uintptr_t *slots, unsigned count,
+				      uintptr_t caller)
 {
+	const struct kheap *heap = a->cache->heap;
+	unsigned left = 0;
+
 	for (unsigned i = 0; i < count;) {
 		struct slab *s = slab_of(heap, (void *)slots[i]);
-		uintptr_t first = (uintptr_t)s->states, span = s->cache->slots;
-		uint32_t was = s->free, put = 0;
+		uintptr_t first = (uintptr_t)s->states, span = a->cache->slots;
+		unsigned was, put = 0;
 
+		if (unlikely(slab_arena(s) != a)) {
+			slots[left++] = slots[i++];
+			slots[left++] = slots[i++];
+			continue;
+		}
+		was = s->free;
 		for (unsigned done; i < count && slots[i + 1] - first < span; i += 2 * done) {
 			done = states_put(&slots[i], count - i);
 			put += done;
 		}
 		s->word = 0;
-		s->free = was + put;
-		cache_slab_refilled_locked(s, was, caller);
+		s->free = (uint16_t)(was + put);
+		arena_refilled_locked(a, s, was, caller);
+	}
+	return left;
+}
+
+/* Objects of other arenas: one lock for all of one. */
+static void objects_send_home(const struct kheap *heap, uintptr_t *slots, unsigned count,
+			      uintptr_t caller)
+{
+	while (count) {
+		struct arena *a = slab_lock(slab_of(heap, (void *)slots[0]));
+
+		count = arena_put_many_locked(a, slots, count, caller);
+		arena_unlock(a);
 	}
 }
 
-/* Shed what lies lowest, down to `keep`. */
+/* Shed what lies lowest, down to `keep`. Drops the arena's lock for a while if others own some. */
 static void magazine_shed_locked(struct magazine *m, unsigned keep, uintptr_t caller)
 {
-	unsigned gone;
+	struct arena *a = m->arena;
+	unsigned gone, others;
 
 	if (m->top <= keep)
 		return;
 	gone = m->top - keep;
-	slab_put_many_locked(m->cache->heap, m->slots, gone, caller);
+	others = arena_put_many_locked(a, m->slots, gone, caller);
+	if (others) {
+		arena_unlock(a);
+		objects_send_home(a->cache->heap, m->slots, others, caller);
+		arena_lock(a);
+	}
 	for (unsigned i = 0; i < keep; i++)
 		m->slots[i] = m->slots[gone + i];
 	magazine_set_top_locked(m, keep);
@@ -211,45 +247,43 @@ static void magazine_shed_locked(struct magazine *m, unsigned keep, uintptr_t ca
 
 /* ---- magazines come and go ---- */
 
-static struct magazine **magazine_place(struct kmem_cache *cache)
+struct magazine *magazine_own(struct kmem_cache *cache, uintptr_t caller)
 {
 	struct kheap *heap = cache->heap;
-	struct kheap_cpu *cpu = heap->online[port_cpu()];
+	struct kheap_cpu *cpu = heap->cpu[port_cpu()];
+	struct magazine **place, *m;
 
-	if (cache->magazine >= KHEAP_MAGAZINES || cpu == &heap->nobody || heap->watch)
+	if (cache->magazine >= KHEAP_MAGAZINES || cpu == &heap->nobody)
 		return NULL;
-	return &cpu->magazines[cache->magazine];
-}
-
-static struct magazine *magazine_here_locked(struct kmem_cache *cache, uintptr_t caller)
-{
-	struct magazine **place = magazine_place(cache);
-	struct magazine *m;
-
-	if (!place)
-		return NULL;
-	if (*place != &magazine_none)
+	place = &cpu->magazines[cache->magazine];
+	if (likely(*place != &magazine_none))
 		return *place;
-	m = cache_take_easily_locked(&cache->heap->magazines, caller);
+	m = cache_take(&heap->magazines, caller);
 	if (!m)
 		return NULL;
-	*m = (struct magazine){.room = (uint16_t)(2 * cache->room), .cache = cache};
+	*m = (struct magazine){
+		.room = (uint16_t)(2 * cache->room),
+		.arena = &cpu->arenas[cache->magazine],
+	};
+	arena_lock(m->arena);
 	*place = m;
+	arena_unlock(m->arena);
 	return m;
 }
 
-static void magazine_drop_locked(struct magazine **place, uintptr_t caller)
+static void magazine_drop(struct magazine **place, uintptr_t caller)
 {
 	struct magazine *m = *place;
-	struct slab *home;
+	struct arena *a = m->arena;
 
 	if (m == &magazine_none)
 		return;
-	*place = &magazine_none;
+	arena_lock(a);
 	(void)magazine_count_locked(m);
 	magazine_shed_locked(m, 0, caller);
-	home = slab_of(m->cache->heap, m);
-	slab_put_locked(home, slab_slot_around(home, (uintptr_t)m), caller);
+	*place = &magazine_none;
+	arena_unlock(a);
+	cache_put(a->cache->heap, m, caller);
 }
 
 /* One fill more (way 1), or one shed (-1), after so many calls with it and against it. */
@@ -261,71 +295,68 @@ static bool magazine_in_burst(struct magazine *m, int way, uint64_t with, uint64
 	return m->streak * way > BURST_STREAK;
 }
 
-void magazine_fill_locked(struct kmem_cache *cache)
+void magazine_fill_locked(struct magazine *m)
 {
-	struct magazine *m = magazine_here_locked(cache, caller_address());
-	unsigned top, want, room = 2u * cache->room, slabs = FILL_SLABS;
-	struct magazine_counts c;
-	bool burst;
+	struct arena *a = m->arena;
+	unsigned top, want, room = 2u * a->cache->room, slabs = FILL_SLABS;
+	struct magazine_counts c = magazine_count_locked(m);
+	bool burst = magazine_in_burst(m, 1, c.allocs, c.frees);
 	struct slab *s;
 
-	if (!m)
-		return;
-	c = magazine_count_locked(m);
-	burst = magazine_in_burst(m, 1, c.allocs, c.frees);
 	if (burst) {
 		room = 2 * MAGAZINE_LONG;
 		slabs = BURST_SLABS;
 	}
 	m->room = (uint16_t)room;
 	want = burst ? room : room / 8 * FILL_TO;
-	for (top = m->top; slabs && top < want && (s = cache->current) && !s->track; slabs--) {
+	for (top = m->top; slabs && top < want && (s = a->current) && !s->track; slabs--) {
 		top = slab_take_many_locked(s, m, top, want, burst && top);
 		if (s->free)
 			break;
-		cache_current_full_locked(cache);
+		arena_current_full_locked(a);
 	}
 	magazine_set_top_locked(m, top);
-	cache_choose_draining_locked(cache);
+	arena_choose_draining_locked(a);
 }
 
-static void magazine_make_room_locked(struct magazine *m, uintptr_t caller)
+void magazine_make_room(struct magazine *m, uintptr_t caller)
 {
-	struct magazine_counts c = magazine_count_locked(m);
-	unsigned room = 2u * m->cache->room, keep = room / 8 * SHED_TO;
+	struct arena *a = m->arena;
+	unsigned room = 2u * a->cache->room, keep = room / 8 * SHED_TO;
+	struct magazine_counts c;
 
+	arena_lock(a);
+	c = magazine_count_locked(m);
 	if (magazine_in_burst(m, -1, c.frees, c.allocs)) {
 		room = 2 * MAGAZINE_LONG;
 		keep = m->top % 16u; /* eights go in one step */
 	}
 	m->room = (uint16_t)room;
 	magazine_shed_locked(m, keep & ~1u, caller);
+	arena_unlock(a);
 }
 
-bool magazine_put_locked(struct slab *s, unsigned slot, uintptr_t caller)
+bool magazine_push_slow(struct magazine *m, struct slab *s, unsigned slot)
 {
-	struct magazine *m = magazine_here_locked(s->cache, caller);
 	uint8_t *state = slab_state(s, slot);
-	unsigned top;
+	unsigned top = m->top;
 
-	if (!m)
+	if (slot_state(state) != SLOT_LIVE)
 		return false;
-	if (m->top >= m->room)
-		magazine_make_room_locked(m, caller);
-	top = m->top;
 	slot_set(state, SLOT_CACHED);
 	m->slots[top] = (uintptr_t)slab_object(s, slot);
 	m->slots[top + 1] = (uintptr_t)state;
-	s->cache->frees++;
-	m->counted = (uint16_t)(m->counted + 2);
-	__atomic_store_n(&m->word, m->word + 2, __ATOMIC_RELAXED);
+	__atomic_store_n(&m->word, m->word + MAGAZINE_OPERATION + 2, __ATOMIC_RELAXED);
 	return true;
 }
 
 void magazine_drain_cpu_locked(struct kheap *heap, struct kheap_cpu *cpu, uintptr_t caller)
 {
-	for (unsigned i = 0; cpu != &heap->nobody && i < KHEAP_MAGAZINES; i++)
-		magazine_drop_locked(&cpu->magazines[i], caller);
+	for (unsigned i = 0; cpu != &heap->nobody && i < KHEAP_MAGAZINES; i++) {
+		magazine_drop(&cpu->magazines[i], caller);
+		if (cpu->arenas[i].cache)
+			arena_leave(&cpu->arenas[i]);
+	}
 }
 
 void magazine_drain_cache_locked(struct kmem_cache *cache, uintptr_t caller)
@@ -334,30 +365,48 @@ void magazine_drain_cache_locked(struct kmem_cache *cache, uintptr_t caller)
 
 	for (unsigned cpu = 0; cache->magazine < KHEAP_MAGAZINES && cpu < heap->cpus; cpu++)
 		if (heap->online[cpu] != &heap->nobody)
-			magazine_drop_locked(&heap->online[cpu]->magazines[cache->magazine],
-					     caller);
+			magazine_drop(&heap->online[cpu]->magazines[cache->magazine], caller);
 }
 
 /* ---- CPUs ---- */
 
+void kheap_cpu_init(struct kheap *heap, unsigned cpu, struct kheap_cpu *c, struct arena *arenas)
+{
+	for (unsigned i = 0; i <= KHEAP_MAGAZINES; i++)
+		c->magazines[i] = &magazine_none;
+	c->arenas = arenas;
+	list_for_each (node, &heap->caches) {
+		struct kmem_cache *cache = list_entry(node, struct kmem_cache, link);
+
+		if (cache->magazine < KHEAP_MAGAZINES)
+			arena_init(&arenas[cache->magazine], cache, cpu);
+	}
+}
+
+/* What a CPU gets, in one run of pages. */
+struct cpu_memory {
+	struct kheap_cpu cpu;
+	struct arena arenas[KHEAP_MAGAZINES];
+};
+
 int kheap_cpu_online(struct kheap *heap, unsigned cpu)
 {
+	uint64_t pages = bytes_to_pages(sizeof(struct cpu_memory));
+	struct cpu_memory *memory;
 	port_irq_t irq;
-	struct kheap_cpu *c;
-	pfn_t page;
+	pfn_t head;
 
 	if (cpu >= PORT_CPUS_MAX || heap->online[cpu] != &heap->nobody)
 		return -EINVAL;
-	page = page_alloc_for(heap->pages, 0, PAGE_ZEROED, caller_address());
-	if (pfn_is_none(page))
+	head = page_alloc_run_for(heap->pages, pages, PAGE_ZEROED, caller_address());
+	if (pfn_is_none(head))
 		return -ENOMEM;
-	c = port_phys_to_virt(pfn_to_paddr(page));
-	for (unsigned i = 0; i <= KHEAP_MAGAZINES; i++)
-		c->magazines[i] = &magazine_none;
+	memory = port_phys_to_virt(pfn_to_paddr(head));
 	irq = spin_lock(&heap->lock);
-	heap->online[cpu] = c;
+	kheap_cpu_init(heap, cpu, &memory->cpu, memory->arenas);
+	heap->online[cpu] = &memory->cpu;
 	kheap_cpu_publish(heap, cpu);
-	heap->cpu_pages++;
+	heap->cpu_pages += pages;
 	if (heap->cpus <= cpu)
 		heap->cpus = cpu + 1;
 	spin_unlock(&heap->lock, irq);

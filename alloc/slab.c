@@ -1,24 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Slabs: where a cache's objects come from, and when their pages go back.
- *
- * Invariant, for every cache, between operations:
- *
- *   current = NULL  or  current->free > 0
- *   0 < s->free < objects   for s in partial
- *   s->free = 0             for s in full
- *   s->free = objects       for s in empty
- *   current = NULL  =>  partial and empty are empty
- *   slabs = |{current}| + |partial| + |full| + |empty|
- *   heap->empty_pages = pages of all slabs in empty lists <= 1/64 of memory
- *
- * Empty slabs are kept for the next burst, in all not more than a small share of memory;
- * over that they go back at once, and all of them when the heap is trimmed.
- *
- * `partial` is a stack: the slab that was full most recently is the next
- * `current`. It has the fewest free objects, or nearly; so the fuller slabs fill
- * up again, and the emptier ones are left alone to empty. (As a queue the same
- * list held 8 to 12 % more memory in the churn of tests/bench.)
+ * Slabs: their geometry, and how one comes and goes. Which of them serves next is arena.c's.
  *
  * Headers lie outside the slabs, as objects of the cache `headers`. Its own
  * slabs (one page, 32 slots) keep their header in their slot 0, which is never
@@ -31,7 +13,8 @@
  *                                  └───┬───┴───────┴───────┴───────┘
  *                                  ▲   │ base
  *                                  └───┘
- * Lock: heap->lock, held throughout; the page allocator's is taken inside.
+ * Lock: that of the arena the slab is for; inside it that of the headers' arena, and the page
+ * allocator's. What is counted for the heap as a whole is atomic.
  */
 #include "kmalloc_debug.h"
 
@@ -39,20 +22,11 @@
 
 #define MAGAZINE_WANTED_BYTES 8192u
 #define MAGAZINE_LEAST        8u
-
-static uint64_t slab_pages(const struct kmem_cache *cache)
-{
-	return (uint64_t)1 << cache->order;
-}
+#define EMPTY_SHARE           64u /* of memory may be in empty slabs */
 
 static pfn_t slab_frame(const struct slab *s)
 {
 	return paddr_to_pfn(port_virt_to_phys((const void *)(uintptr_t)s->base));
-}
-
-static struct slab *slab_at(struct list *node)
-{
-	return node ? list_entry(node, struct slab, link) : NULL;
 }
 
 /* ---- geometry ---- */
@@ -115,10 +89,7 @@ void cache_init(struct kmem_cache *cache, struct kheap *heap, const char *name, 
 	       cache->header < KHEAP_HEADERS - 1)
 		cache->header++;
 	cache->fullness = (uint16_t)((KMEM_FULLNESS << 16) / cache->objects - 1);
-	for (unsigned i = 0; i < KMEM_FULLNESS; i++)
-		list_init(&cache->partial[i]);
-	list_init(&cache->full);
-	list_init(&cache->empty);
+	arena_init(&cache->common, cache, ARENA_COMMON);
 	list_push_back(&heap->caches, &cache->link);
 }
 
@@ -140,6 +111,12 @@ static void slab_mark_all_free(struct slab *s)
 	s->free = cache->objects;
 }
 
+/* For the heap as a whole: CPUs add at the same time. */
+static void count(uint64_t *at, int64_t change)
+{
+	__atomic_fetch_add(at, (uint64_t)change, __ATOMIC_RELAXED);
+}
+
 /* Knowing callers is a help, not a need: without the memory the slab goes untracked. */
 static struct slab_track *track_alloc(struct kheap *heap, uintptr_t caller)
 {
@@ -147,7 +124,7 @@ static struct slab_track *track_alloc(struct kheap *heap, uintptr_t caller)
 
 	if (pfn_is_none(page))
 		return NULL;
-	heap->track_pages_held += 1u << track_order(heap);
+	count(&heap->track_pages_held, 1 << track_order(heap));
 	return port_phys_to_virt(pfn_to_paddr(page));
 }
 
@@ -155,7 +132,7 @@ static void track_free(struct kheap *heap, struct slab_track *track, uintptr_t c
 {
 	page_free_for(heap->pages, paddr_to_pfn(port_virt_to_phys(track)), track_order(heap),
 		      caller);
-	heap->track_pages_held -= 1u << track_order(heap);
+	count(&heap->track_pages_held, -(1 << track_order(heap)));
 }
 
 /* The magazines in which kmalloc_fast.h puts the slab's objects; KHEAP_MAGAZINES are nobody's. */
@@ -164,28 +141,40 @@ static void slab_set_magazine(struct slab *s, uint32_t magazine)
 	__atomic_store_n(&s->magazine, (uint16_t)magazine, __ATOMIC_RELAXED);
 }
 
-/* Let kmalloc_fast.h serve, where it may. */
-static void slab_quicken(struct slab *s)
+void slab_quicken(struct slab *s)
 {
 	slab_set_magazine(s, slab_may_be_quick(s) ? s->cache->magazine : KHEAP_MAGAZINES);
 }
 
-/* A slab of the cache with every object free, in no list. NULL when out of memory. */
-static struct slab *slab_create(struct kmem_cache *cache, uintptr_t caller)
+void slab_slow_down(struct slab *s)
 {
+	slab_set_magazine(s, KHEAP_MAGAZINES);
+}
+
+/* How many pages of empty slabs all arenas together may keep: memory grows while booting. */
+static void renew_empty_most(struct kheap *heap)
+{
+	uint64_t managed = 0;
+
+	for (unsigned i = 0; i < heap->pages->nodes * PAGE_ZONES; i++)
+		managed += heap->pages->zones[i].managed;
+	__atomic_store_n(&heap->empty_most, managed / EMPTY_SHARE, __ATOMIC_RELAXED);
+}
+
+struct slab *slab_create(struct arena *a, uintptr_t caller)
+{
+	struct kmem_cache *cache = a->cache;
 	struct kheap *heap = cache->heap;
 	bool internal = cache->kind == KMEM_INTERNAL;
 	pfn_t pages = page_alloc_for(heap->pages, cache->order, PAGE_ANY, caller);
 	void *base;
 	struct slab *s;
 
-	/* Pages first: a header slab fetched in vain would be kept, at a time when memory is out.
-	 */
+	/* Pages first: a header slab fetched in vain would be kept, at a time when memory is out. */
 	if (pfn_is_none(pages))
 		return NULL;
 	base = port_phys_to_virt(pfn_to_paddr(pages));
-	s = cache_is_of_headers(cache) ? base
-				       : cache_take_locked(&heap->headers[cache->header], caller);
+	s = cache_is_of_headers(cache) ? base : cache_take(&heap->headers[cache->header], caller);
 	if (!s)
 		goto no_header;
 	*s = (struct slab){
@@ -193,6 +182,7 @@ static struct slab *slab_create(struct kmem_cache *cache, uintptr_t caller)
 		.base = (uintptr_t)base,
 		.track = heap->watch & WATCH_TRACK && !internal ? track_alloc(heap, caller) : NULL,
 		.inverse = ~(uint64_t)0 / cache->object_bytes + 1,
+		.owner = (uint16_t)a->owner,
 	};
 	slab_quicken(s);
 	list_init(&s->link);
@@ -202,8 +192,9 @@ static struct slab *slab_create(struct kmem_cache *cache, uintptr_t caller)
 	if (!internal)
 		port_poison(base, PAGE_BYTES << cache->order, POISON_SLAB);
 	page_set_slab(heap->pages, pages, cache->order, s);
-	cache->slabs++;
-	heap->slab_pages_held += slab_pages(cache);
+	count(&cache->slabs, 1);
+	count(&heap->slab_pages_held, (int64_t)slab_pages(cache));
+	renew_empty_most(heap);
 	return s;
 
 no_header:
@@ -211,8 +202,8 @@ no_header:
 	return NULL;
 }
 
-/* The inverse: the slab is empty and in no list. */
-static void slab_destroy(struct slab *s, uintptr_t caller)
+/* The header goes last: while the descriptors name it, it is one. */
+void slab_destroy(struct slab *s, uintptr_t caller)
 {
 	struct kmem_cache *cache = s->cache;
 	struct kheap *heap = cache->heap;
@@ -220,162 +211,11 @@ static void slab_destroy(struct slab *s, uintptr_t caller)
 
 	if (s->track)
 		track_free(heap, s->track, caller);
-	if (!cache_is_of_headers(cache)) {
-		struct slab *home = slab_of(heap, s);
-
-		slab_put_locked(home, slab_slot_around(home, (uintptr_t)s), caller);
-	}
-	/* From here on *s is gone, or about to go with its page. */
 	page_clear_slab(heap->pages, pages, cache->order);
+	if (!cache_is_of_headers(cache))
+		cache_put(heap, s, caller);
+	/* From here on *s is gone, or about to go with its page. */
 	page_free_for(heap->pages, pages, cache->order, caller);
-	cache->slabs--;
-	heap->slab_pages_held -= slab_pages(cache);
-}
-
-/* ---- the slabs of one cache ---- */
-
-static uint64_t empty_pages_max(const struct kheap *heap)
-{
-	uint64_t managed = 0;
-
-	for (unsigned i = 0; i < PAGE_ZONES; i++)
-		managed += heap->pages->zones[i].managed;
-	return managed / 64;
-}
-
-static void cache_keep_empty_locked(struct kmem_cache *cache, struct slab *s)
-{
-	list_push_front(&cache->empty, &s->link);
-	cache->heap->empty_pages += slab_pages(cache);
-}
-
-static struct slab *cache_take_empty_locked(struct kmem_cache *cache)
-{
-	struct slab *s = slab_at(list_first(&cache->empty));
-
-	if (!s)
-		return NULL;
-	list_remove(&s->link);
-	cache->heap->empty_pages -= slab_pages(cache);
-	return s;
-}
-
-struct slab *cache_grow_locked(struct kmem_cache *cache, uintptr_t caller)
-{
-	struct slab *s;
-
-	assert(!cache->current);
-	s = slab_create(cache, caller);
-	if (!s && kheap_trim_locked(cache->heap, caller) && !cache->current)
-		s = slab_create(cache, caller);
-	if (cache->current) { /* trimming put objects of this very cache back */
-		if (s)
-			cache_keep_empty_locked(cache, s);
-		return cache->current;
-	}
-	if (!s) {
-		cache->failures++;
-		return NULL;
-	}
-	cache->current = s;
-	return s;
-}
-
-void *cache_take_easily_locked(struct kmem_cache *cache, uintptr_t caller)
-{
-	if (!cache->current)
-		cache->current = slab_create(cache, caller);
-	return cache->current ? cache_take_locked(cache, caller) : NULL;
-}
-
-/*
- * Magazines hand out what was freed last, whichever slab it is of; so a slab that is
- * nearly empty need never become so. Therefore such slabs are picked, and what is freed of
- * them goes straight back to them.
- */
-void cache_choose_draining_locked(struct kmem_cache *cache)
-{
-	for (unsigned i = KMEM_FULLNESS; i > 1; i--) {
-		list_for_each (node, &cache->partial[i - 1]) {
-			struct slab *s = slab_at(node);
-
-			if (!slab_is_quick(s))
-				break; /* those behind it were picked before it */
-			slab_set_magazine(s, KHEAP_MAGAZINES);
-		}
-	}
-}
-
-static void cache_choose_current_locked(struct kmem_cache *cache)
-{
-	for (unsigned i = 0; i < KMEM_FULLNESS; i++) {
-		cache->current = slab_at(list_first(&cache->partial[i]));
-		if (cache->current) {
-			list_remove(&cache->current->link);
-			slab_quicken(cache->current);
-			return;
-		}
-	}
-	cache->current = cache_take_empty_locked(cache);
-}
-
-void cache_current_full_locked(struct kmem_cache *cache)
-{
-	list_push_front(&cache->full, &cache->current->link);
-	cache_choose_current_locked(cache);
-}
-
-void cache_slab_refilled_locked(struct slab *s, uint32_t was, uintptr_t caller)
-{
-	struct kmem_cache *cache = s->cache;
-	bool is_empty = s->free == cache->objects;
-	bool is_quick = slab_may_be_quick(s), is_wanted = true;
-	struct kheap *heap = cache->heap;
-
-	if (s == cache->current)
-		return;
-	if (was && !is_empty && slab_fullness(cache, was) == slab_fullness(cache, s->free))
-		return;
-	list_remove(&s->link);
-	if (is_quick && !slab_is_quick(s) && (is_empty || !cache->current)) {
-		slab_quicken(s);
-		is_wanted = !is_empty;
-	}
-	if (!cache->current)
-		cache->current = s;
-	else if (!is_empty)
-		list_push_front(&cache->partial[slab_fullness(cache, s->free)], &s->link);
-	else if (is_wanted && heap->empty_pages + slab_pages(cache) <= empty_pages_max(heap))
-		cache_keep_empty_locked(cache, s);
-	else
-		slab_destroy(s, caller);
-}
-
-void cache_trim_locked(struct kmem_cache *cache, uintptr_t caller)
-{
-	struct slab *s;
-
-	while ((s = cache_take_empty_locked(cache)) != NULL)
-		slab_destroy(s, caller);
-	s = cache->current;
-	if (!s || s->free < cache->objects)
-		return;
-	cache_choose_current_locked(cache);
-	slab_destroy(s, caller);
-}
-
-uint64_t kheap_trim_locked(struct kheap *heap, uintptr_t caller)
-{
-	uint64_t before = heap->slab_pages_held + heap->track_pages_held;
-
-	magazine_drain_cpu_locked(heap, heap->online[port_cpu()], caller);
-	list_for_each (node, &heap->caches) {
-		struct kmem_cache *cache = list_entry(node, struct kmem_cache, link);
-
-		if (!cache_is_of_headers(cache))
-			cache_trim_locked(cache, caller);
-	}
-	for (unsigned i = 0; i < KHEAP_HEADERS; i++) /* last: the others just returned theirs */
-		cache_trim_locked(&heap->headers[i], caller);
-	return before - heap->slab_pages_held - heap->track_pages_held;
+	count(&cache->slabs, -1);
+	count(&heap->slab_pages_held, -(int64_t)slab_pages(cache));
 }

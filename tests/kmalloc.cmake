@@ -1,5 +1,5 @@
 # kmalloc, over the real page allocator.
-set(KMALLOC_UNDER_TEST alloc/alloc_fail.c alloc/alloc_trace.c alloc/kmalloc.c alloc/kmalloc_about.c
+set(KMALLOC_UNDER_TEST alloc/alloc_fail.c alloc/alloc_trace.c alloc/arena.c alloc/kmalloc.c alloc/kmalloc_about.c
 	alloc/kmalloc_cache.c alloc/kmalloc_check.c alloc/kmalloc_debug.c alloc/kmalloc_guard.c alloc/kmalloc_guard_hit.c alloc/kmalloc_kernel.c
 	alloc/kmalloc_large.c alloc/kmalloc_misuse.c alloc/kmalloc_stats.c alloc/kmalloc_walk.c alloc/kmalloc_watch.c alloc/magazine.c alloc/slab.c
 	alloc/page.c alloc/page_block.c alloc/page_bulk.c alloc/page_check.c alloc/page_cpu.c alloc/page_init.c
@@ -7,6 +7,7 @@ set(KMALLOC_UNDER_TEST alloc/alloc_fail.c alloc/alloc_trace.c alloc/kmalloc.c al
 	alloc/region.c tests/host/pages.c)
 
 quire_host_test(test_kmalloc SOURCES tests/unit/test_kmalloc.c ${KMALLOC_UNDER_TEST})
+quire_host_test(test_arena SOURCES tests/unit/test_arena.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_misuse SOURCES tests/unit/test_kmalloc_misuse.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_debug SOURCES tests/unit/test_kmalloc_debug.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_guard SOURCES tests/unit/test_kmalloc_guard.c ${KMALLOC_UNDER_TEST})

@@ -44,10 +44,28 @@ struct kheap_large {
 	uint64_t allocs, frees, pages;
 };
 
-/* What one CPU keeps: for each cache a magazine, never NULL; the last is nobody's. */
+/*
+ * Slabs of one cache in the hands of one CPU, so that each CPU has its own to fill from; or
+ * of nobody in particular (kmem_cache.common). alloc/arena.c.
+ */
+struct arena {
+	struct spinlock lock;
+	struct kmem_cache *cache;
+	struct slab *current;   /* where the next object comes from; NULL: every slab is full */
+	uint64_t allocs, frees; /* without those that the CPU's magazine still counts */
+	/* Slabs with objects free, but for `current`, by how many: least full last. */
+	struct list partial[KMEM_FULLNESS];
+	struct list full;
+	struct list empty; /* kept for the next burst */
+	uint32_t owner;    /* CPU, or ARENA_COMMON */
+};
+
+/* What one CPU keeps: for each cache a magazine, never NULL, and an arena; the last magazine is
+ * nobody's. */
 struct kheap_cpu {
 	struct magazine *magazines[KHEAP_MAGAZINES + 1];
 	struct kheap_large large;
+	struct arena *arenas; /* KHEAP_MAGAZINES */
 };
 
 enum kmem_cache_kind {
@@ -56,30 +74,25 @@ enum kmem_cache_kind {
 	KMEM_INTERNAL, /* holds kmalloc's own books: its objects are nobody else's to free */
 };
 
-/* A cache of objects of one size. All fields private to alloc/kmalloc*.c and slab.c; heap->lock. */
+/* A cache of objects of one size. All fields private to alloc/; they change under heap->lock. */
 struct kmem_cache {
 	struct kheap *heap;
-	struct slab *current;   /* where the next object comes from; NULL: every slab is full */
-	uint32_t object_bytes;  /* distance between objects */
-	uint32_t magazine;      /* index into kheap_cpu.magazines; KHEAP_MAGAZINES: has none */
-	uint32_t reciprocal;    /* division by object_bytes without dividing */
-	uint16_t slots;         /* in a slab */
-	uint16_t objects;       /* a slab has to give: slots - first */
-	uint8_t first;          /* slot of the first one: 1 where slot 0 is the slab's own header */
-	uint8_t order;          /* of a slab */
-	uint8_t kind;           /* enum kmem_cache_kind */
-	uint8_t header;         /* which of kheap.headers its slabs have */
-	uint8_t room;           /* objects a magazine of it may hold */
-	uint16_t fullness;      /* free objects of a slab * this >> 16 = its list */
-	uint64_t allocs, frees; /* without those that magazines still count */
+	uint32_t object_bytes; /* distance between objects */
+	uint32_t magazine;     /* index into kheap_cpu's; KHEAP_MAGAZINES: has none */
+	uint32_t reciprocal;   /* division by object_bytes without dividing */
+	uint16_t slots;        /* in a slab */
+	uint16_t objects;      /* a slab has to give: slots - first */
+	uint8_t first;         /* slot of the first one: 1 where slot 0 is the slab's own header */
+	uint8_t order;         /* of a slab */
+	uint8_t kind;          /* enum kmem_cache_kind */
+	uint8_t header;        /* which of kheap.headers its slabs have */
+	uint8_t room;          /* objects a magazine of it may hold */
+	uint16_t fullness;     /* free objects of a slab * this >> 16 = its list */
 	const char *name;
-	uint32_t wanted_bytes; /* what the creator asked for */
-	uint64_t slabs, failures;
-	/* Slabs with objects free, but for `current`, by how many: least full last. */
-	struct list partial[KMEM_FULLNESS];
-	struct list full;
-	struct list empty; /* kept for the next burst */
-	struct list link;  /* in kheap.caches */
+	uint32_t wanted_bytes;    /* what the creator asked for */
+	uint64_t slabs, failures; /* atomic */
+	struct arena common;      /* of CPUs without an arena, and what others left */
+	struct list link;         /* in kheap.caches */
 };
 
 struct kheap {
@@ -98,16 +111,18 @@ struct kheap {
 	struct list caches;            /* every cache: classes, the internal ones, typed ones */
 	uint8_t class_of[KMALLOC_SMALL_MAX + 1]; /* index into classes, by bytes */
 	struct kmem_cache classes[KMALLOC_CLASSES];
-	struct kmem_cache headers[KHEAP_HEADERS]; /* the caches of slab headers */
-	struct kmem_cache magazines;              /* of magazines */
-	struct kmem_cache cache_cache;            /* the cache of struct kmem_cache */
-	struct kheap_cpu first_cpu, nobody;       /* CPU 0's; one without magazines */
-	unsigned cpus;                            /* one past the highest online */
-	uint64_t cpu_pages;                       /* of struct kheap_cpu */
-	uint64_t typed_magazines[2];              /* indices of typed caches in use, a bit each */
-	uint64_t empty_pages;                     /* of slabs in `empty` lists */
-	uint64_t slab_pages_held;                 /* pages of all slabs */
-	uint64_t track_pages_held;                /* and of their records of callers */
+	struct kmem_cache headers[KHEAP_HEADERS];   /* the caches of slab headers */
+	struct kmem_cache magazines;                /* of magazines */
+	struct kmem_cache cache_cache;              /* the cache of struct kmem_cache */
+	struct kheap_cpu first_cpu, nobody;         /* CPU 0's; one without magazines */
+	struct arena first_arenas[KHEAP_MAGAZINES]; /* CPU 0's */
+	unsigned cpus;                              /* one past the highest online */
+	uint64_t cpu_pages;                         /* of struct kheap_cpu and its arenas */
+	uint64_t typed_magazines[2];                /* indices of typed caches in use, a bit each */
+	/* Atomic: arenas change them under locks of their own. */
+	uint64_t empty_pages, empty_most; /* of slabs in `empty` lists, and the limit */
+	uint64_t slab_pages_held;         /* pages of all slabs */
+	uint64_t track_pages_held;        /* and of their records of callers */
 	uint64_t large_failures;
 	uint64_t misuses;
 };
@@ -117,7 +132,7 @@ void kheap_init(struct kheap *heap, struct page_allocator *pages);
 
 /*
  * Give a CPU magazines, before it allocates. CPU 0 has them from kheap_init() on. Until
- * then a CPU works, but takes the lock each time. 0 or -ENOMEM. Takes a page for good.
+ * then a CPU works, but takes the lock each time. 0 or -ENOMEM. Takes 28 KiB for good.
  */
 must_check int kheap_cpu_online(struct kheap *heap, unsigned cpu);
 
@@ -179,7 +194,9 @@ must_check struct kmem_cache *kmem_cache_create(struct kheap *heap, const char *
 						size_t align);
 must_check void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags);
 void kmem_cache_free(struct kmem_cache *cache, void *object);
-/* Context: threads. -EBUSY, no change and a report of the leak while objects are live; -EINVAL and a report for what is no such cache (any more). */
+/* -EBUSY, no change and a report of the leak while objects are live; -EINVAL and a report for what
+ * is no such cache (any more). Context: thread, no locks; with interrupts off only while one CPU is
+ * online. */
 must_check int kmem_cache_destroy(struct kmem_cache *cache);
 
 /* Everything known about an address, for people. Slow; takes locks. */
@@ -201,6 +218,7 @@ struct kheap_about {
 	pfn_t frame;          /* of a guarded object: its address does not tell */
 	uint32_t slot, slots; /* index of the object, objects in the slab */
 	uint32_t slab_live;   /* live objects in that slab */
+	bool internal;        /* one of the allocator's own books */
 	uintptr_t allocated_by, freed_by;
 };
 void kheap_about(struct kheap *heap, const void *address, struct kheap_about *out);

@@ -18,6 +18,9 @@ enum lock_rank {
 	LOCK_RANK_MESSAGES = 15,
 	LOCK_RANK_STACKS = 20, /* kernel stack slots and page tables */
 	LOCK_RANK_KMALLOC = 30,
+	LOCK_RANK_ARENA = 32,        /* slabs of one cache and one CPU, */
+	LOCK_RANK_ARENA_COMMON = 34, /* of one cache and nobody, */
+	LOCK_RANK_HEADERS = 36,      /* of the slab headers */
 	LOCK_RANK_PAGES = 40,
 	LOCK_RANK_TRACE = 45,   /* the ring of allocator events */
 	LOCK_RANK_CONSOLE = 50, /* the sinks; prints lines of the log while it holds this */

@@ -6,6 +6,9 @@
  * was filled with, and for every 8 bytes of RAM which object claims them. So an
  * overlap, a lost or a changed byte, a wrong size, a missed or an invented
  * misuse each fail at the call that shows it.
+ *
+ * One thread plays several CPUs: it changes places at random, so that objects are freed far from
+ * where they were allocated, CPUs come online late and are drained, and one never does.
  */
 #include "../unit/kmalloc_fixture.h"
 
@@ -15,6 +18,7 @@
 #define SLOTS       6000
 #define RAM_PAGES   (7 * 512) /* so small that it runs out now and then */
 #define TYPED       3
+#define CPUS        5 /* the last is never online */
 
 struct live {
 	unsigned char *address; /* NULL: slot unused */
@@ -91,6 +95,16 @@ static void adopt(unsigned slot, void *address, size_t bytes, struct kmem_cache 
 	live_count++;
 }
 
+/* No memory is stranded: a request fails only when no CPU has a free slot for it. */
+static void refused_rightly(struct kmem_cache *cache)
+{
+	struct arena *a;
+
+	for (unsigned i = 0; (a = arena_at(cache, i)) != NULL; i++)
+		assert_null(a->current);
+	failures++;
+}
+
 static void do_alloc(unsigned slot)
 {
 	size_t bytes = random_bytes();
@@ -102,10 +116,11 @@ static void do_alloc(unsigned slot)
 		address = kmalloc_aligned(bytes, align);
 	else
 		address = zero ? kzalloc(bytes) : kmalloc(bytes);
-	if (!address) {
-		failures++;
+	if (!address && align_up(bytes + !bytes, align) <= KMALLOC_SMALL_MAX)
+		refused_rightly(
+			&kernel_heap.classes[kmalloc_class(align_up(bytes + !bytes, align))]);
+	if (!address)
 		return;
-	}
 	assert_int_equal(physical(address) % align, 0);
 	adopt(slot, address, bytes, NULL);
 	if (zero)
@@ -119,7 +134,7 @@ static void do_typed_alloc(unsigned slot)
 	void *address = kmem_cache_alloc(cache, 0);
 
 	if (!address) {
-		failures++;
+		refused_rightly(cache);
 		return;
 	}
 	adopt(slot, address, cache->wanted_bytes, cache);
@@ -190,11 +205,25 @@ static void do_misuse(unsigned slot)
 	refused++;
 }
 
+/* Elsewhere from now on. */
+static void do_move(void)
+{
+	unsigned cpu = (unsigned)below(CPUS - 1);
+
+	if (below(50) == 0)
+		kheap_cpu_drain(&kernel_heap, host_cpu);
+	if (kernel_heap.online[cpu] == &kernel_heap.nobody && below(20) == 0)
+		(void)kheap_cpu_online(&kernel_heap, cpu); /* not while memory is out */
+	host_cpu = (unsigned)below(CPUS);
+}
+
 static void step(void)
 {
 	unsigned slot = (unsigned)below(SLOTS);
 	uint64_t kind = below(1000);
 
+	if (below(30) == 0)
+		do_move();
 	if (kind < 20)
 		do_misuse(slot);
 	else if (kind < 21)
@@ -250,6 +279,11 @@ static void model_run(bool track)
 	}
 	shed(100);
 	assert_int_equal(live_count, 0);
+	for (unsigned cpu = 0; cpu < CPUS - 1; cpu++) {
+		assert_ptr_not_equal(kernel_heap.online[cpu], &kernel_heap.nobody);
+		kheap_cpu_drain(&kernel_heap, cpu);
+	}
+	host_cpu = 0;
 	for (unsigned i = 0; i < TYPED; i++)
 		assert_int_equal(kmem_cache_destroy(typed[i]), 0);
 	heap_verify_empty();

@@ -441,6 +441,7 @@ static void test_check_finds_broken_slabs(void **state)
 	void *object = kmalloc(48);
 	struct slab *s = slab_of(&kernel_heap, object);
 	struct kmem_cache *cache = s->cache;
+	struct arena *a = slab_arena(s);
 	uint16_t word = s->word;
 
 	(void)state;
@@ -457,19 +458,22 @@ static void test_check_finds_broken_slabs(void **state)
 	must_find(s->base += 4096, s->base -= 4096, "a slab's page does not name its header");
 	must_find(cache->slabs--, cache->slabs++, "more slabs in lists than counted");
 	must_find(cache->slabs++, cache->slabs--, "fewer slabs in lists than counted");
-	must_find(cache->allocs++, cache->allocs--, "live objects are not allocations less frees");
-	must_find((cache->current = NULL, list_push_back(&cache->partial[0], &s->link)),
-		  (list_remove(&s->link), cache->current = s),
+	must_find(a->allocs++, a->allocs--, "live objects are not allocations less frees");
+	must_find(s->owner = ARENA_COMMON, s->owner = 0, "a slab is in the lists of another CPU");
+	must_find(a->owner++, a->owner--, "an arena is not of its cache and CPU");
+	must_find(a->cache++, a->cache--, "an arena is not of its cache and CPU");
+	must_find((a->current = NULL, list_push_back(&a->partial[0], &s->link)),
+		  (list_remove(&s->link), a->current = s),
 		  "a slab with free objects is not chosen");
-	must_find((cache->current = NULL, list_push_back(&cache->full, &s->link)),
-		  (list_remove(&s->link), cache->current = s), "a slab is in the wrong list");
-	must_find(list_push_back(&cache->full, &s->link), list_remove(&s->link),
+	must_find((a->current = NULL, list_push_back(&a->full, &s->link)),
+		  (list_remove(&s->link), a->current = s), "a slab is in the wrong list");
+	must_find(list_push_back(&a->full, &s->link), list_remove(&s->link),
 		  "the current slab is in a list");
-	must_find((cache->current = NULL, list_push_back(&cache->empty, &s->link)),
-		  (list_remove(&s->link), cache->current = s),
+	must_find((a->current = NULL, list_push_back(&a->empty, &s->link)),
+		  (list_remove(&s->link), a->current = s),
 		  "a slab with free objects is not chosen");
-	must_find((cache->current = NULL, list_push_back(&cache->full, &s->link), s->word = 99),
-		  (list_remove(&s->link), cache->current = s, s->word = word),
+	must_find((a->current = NULL, list_push_back(&a->full, &s->link), s->word = 99),
+		  (list_remove(&s->link), a->current = s, s->word = word),
 		  "a slab's hint is out of range");
 	kfree(object);
 }
@@ -485,7 +489,7 @@ static void test_check_finds_broken_magazines(void **state)
 
 	(void)state;
 	assert_true(m->top >= 4);
-	must_find(m->cache++, m->cache--, "a magazine is not what its CPU takes it for");
+	must_find(m->arena++, m->arena--, "a magazine is not what its CPU takes it for");
 	must_find(m->top--, m->word = word, "a magazine is not what its CPU takes it for");
 	must_find(m->room = 0, m->room = (uint16_t)(2 * cache->room),
 		  "a magazine is not what its CPU takes it for");
@@ -500,7 +504,7 @@ static void test_check_finds_broken_magazines(void **state)
 	must_find((m->top = (uint16_t)(m->top - 2), m->counted = (uint16_t)(m->counted - 2)),
 		  (m->word = word, m->counted = (uint16_t)(m->counted + 2)),
 		  "cached objects are not those in magazines");
-	must_find(kernel_heap.magazines.allocs++, kernel_heap.magazines.allocs--,
+	must_find(kernel_heap.magazines.common.allocs++, kernel_heap.magazines.common.allocs--,
 		  "live objects are not allocations less frees");
 	kfree(object);
 	kfree(other);
@@ -522,7 +526,7 @@ static void test_check_finds_broken_heaps(void **state)
 		  "a slab is quick that must not be");
 	must_find(s->magazine ^= 1, s->magazine ^= 1, "a slab has another cache's magazines");
 	must_find(s->inverse++, s->inverse--, "a slab divides by another object size");
-	must_find(headers->frees--, headers->frees++,
+	must_find(headers->common.frees--, headers->common.frees++,
 		  "live objects are not allocations less frees");
 	must_find(kernel_heap.empty_pages++, kernel_heap.empty_pages--,
 		  "empty pages are not those of empty slabs");
@@ -540,9 +544,8 @@ static void test_check_finds_broken_heaps(void **state)
 	must_find(cache->kind = KMEM_TYPED, cache->kind = KMEM_CLASS,
 		  "live caches are not those in the list");
 	must_find(*own = SLOT_FREE, *own = SLOT_LIVE, "a slab header is free");
-	must_find((spare = slab_take_locked(home, 0), headers->allocs++),
-		  slab_put_locked(home, slab_slot_around(home, (uintptr_t)spare), 0),
-		  "live headers are not slabs");
+	must_find((spare = slab_take_locked(home, 0), headers->common.allocs++),
+		  cache_put(&kernel_heap, spare, 0), "live headers are not slabs");
 	must_find(*home_desc = 0, *home_desc = word, "a slab header is not in a header slab");
 	kfree(object);
 }

@@ -206,7 +206,7 @@ static void test_trim_refills_the_headers(void **state)
 		objects[i] = kmalloc(64);
 	kfree(kmalloc(128));
 	assert_int_equal(kernel_heap.headers[0].slabs, 1);
-	assert_null(kernel_heap.headers[0].current);
+	assert_null(kernel_heap.headers[0].common.current);
 	leave_pages(1);
 	object = kmalloc(256);
 	assert_non_null(object);

@@ -23,14 +23,16 @@ struct slot {
 	unsigned char *object;
 	size_t bytes;
 	bool typed;
+	unsigned char mark;
 };
 
 static pthread_barrier_t start;
+static struct slot *passed[SLOTS]; /* from hand to hand */
 
 static void put(struct worker *w, struct slot *s)
 {
 	for (size_t i = 0; i < s->bytes; i++)
-		w->damaged += s->object[i] != w->mark;
+		w->damaged += s->object[i] != s->mark;
 	if (s->typed)
 		kmem_cache_free(w->cache, s->object);
 	else
@@ -45,6 +47,7 @@ static void get(struct worker *w, struct slot *s)
 	s->typed = r % 4 == 0;
 	s->bytes = s->typed ? 200 : (r >> 8) % (r % 64 == 1 ? 30000 : 600);
 	s->object = s->typed ? kmem_cache_alloc(w->cache, 0) : kmalloc(s->bytes);
+	s->mark = w->mark;
 	if (s->object)
 		memset(s->object, w->mark, s->bytes);
 }
@@ -52,23 +55,32 @@ static void get(struct worker *w, struct slot *s)
 static void *work(void *argument)
 {
 	struct worker *w = argument;
-	struct slot slots[SLOTS] = {0};
+	struct slot *slots[SLOTS];
 
+	for (unsigned i = 0; i < SLOTS; i++)
+		slots[i] = calloc(1, sizeof *slots[i]);
 	host_cpu = w->cpu;
 	pthread_barrier_wait(&start);
 	for (unsigned i = 0; i < STEPS; i++) {
-		struct slot *s = &slots[host_random(&w->random) % SLOTS];
+		unsigned at = (unsigned)(host_random(&w->random) % SLOTS);
+		struct slot *s = slots[at];
 
 		if (i % 5000 == 0)
 			kheap_trim(&kernel_heap);
+		if (i % 4 == 0) { /* to be freed by whoever comes by */
+			s = __atomic_exchange_n(&passed[at], s, __ATOMIC_ACQ_REL);
+			slots[at] = s = s ? s : calloc(1, sizeof *s);
+		}
 		if (s->object)
 			put(w, s);
 		else
 			get(w, s);
 	}
-	for (unsigned i = 0; i < SLOTS; i++)
-		if (slots[i].object)
-			put(w, &slots[i]);
+	for (unsigned i = 0; i < SLOTS; i++) {
+		if (slots[i]->object)
+			put(w, slots[i]);
+		free(slots[i]);
+	}
 	kheap_cpu_drain(&kernel_heap, host_cpu);
 	return NULL;
 }
@@ -97,6 +109,11 @@ static void test_threads(void **state)
 		assert_int_equal(workers[i].damaged, 0);
 	}
 	pthread_barrier_destroy(&start);
+	for (unsigned i = 0; i < SLOTS; i++) {
+		if (passed[i] && passed[i]->object)
+			put(&workers[0], passed[i]);
+		free(passed[i]);
+	}
 	assert_int_equal(host_misuses, 0);
 	assert_int_equal(kmem_cache_destroy(cache), 0);
 }
