@@ -51,3 +51,9 @@ quire_host_test(test_log_threads SOURCES tests/unit/test_log_threads.c core/log.
 quire_tsan_test(kmalloc SOURCES tests/unit/test_kmalloc_threads.c ${KMALLOC_UNDER_TEST})
 quire_tsan_test(page SOURCES tests/unit/test_page_threads.c ${PAGE_TEST_SOURCES})
 quire_tsan_test(log SOURCES tests/unit/test_log_threads.c core/log.c ${CORE_LIB})
+
+# The bit tricks: z3 for those with 2^64 arguments, all of them for the others.
+add_test(NAME prove_bits COMMAND ${QUIRE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/prove/bits/prove.py ${CMAKE_C_COMPILER}
+	${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/alloc)
+set_tests_properties(prove_bits PROPERTIES LABELS "host;prove" TIMEOUT 300 ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
+quire_host_test(prove_arithmetic SOURCES tests/prove/arithmetic.c LABELS prove TIMEOUT 300)
