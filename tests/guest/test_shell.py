@@ -6,7 +6,7 @@ import json
 from books import assert_checks
 
 COMMANDS = ("help memmap mem pages zones kmalloc caches ps queues spawn kill alloc free peek check "
-            "test log time cpu percpu version clear panic reboot poweroff").split()
+            "test log time cpu percpu fail trace version clear panic reboot poweroff").split()
 SHOWS_FIGURES = ("memmap mem pages zones kmalloc caches ps queues check time cpu percpu "
                  "version").split()
 UP, DOWN, LEFT, HOME, DELETE = "\x1b[A", "\x1b[B", "\x1b[D", "\x1b[H", "\x1b[3~"
