@@ -27,3 +27,25 @@ quire_guest_test(misuse_kmalloc 60)
 quire_guest_test(leaks 40)
 quire_guest_test(nodes 30)
 quire_guest_test(power 20)
+
+# Some of them again in builds that check more (the presets of those names), built on demand, together
+# with what those builds alone can show. All of them: tools/test --preset kasan.
+function(quire_checked_tests preset cost)
+	list(TRANSFORM ARGN REPLACE "(.+)" "test_\\1.py" OUTPUT_VARIABLE files)
+	add_test(NAME build_${preset} COMMAND sh -c "cmake --preset ${preset} && cmake --build --preset ${preset}"
+		WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+	set_tests_properties(build_${preset} PROPERTIES LABELS guest COST 1000 TIMEOUT 580 FIXTURES_SETUP ${preset})
+	add_test(NAME guest_${preset} COMMAND ${QUIRE_PYTHON} -m pytest -q -p no:cacheprovider ${files}
+		WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/guest)
+	set_tests_properties(guest_${preset} PROPERTIES LABELS guest COST ${cost} TIMEOUT 580 FIXTURES_REQUIRED ${preset}
+		ENVIRONMENT "QUIRE_BUILD=${PROJECT_SOURCE_DIR}/build-${preset};PYTHONDONTWRITEBYTECODE=1")
+endfunction()
+
+if(QUIRE_KASAN)
+	quire_guest_test(kasan 60)
+elseif(QUIRE_UBSAN)
+	quire_guest_test(ubsan 60)
+else()
+	quire_checked_tests(kasan 90 kasan selftest)
+	quire_checked_tests(ubsan 90 ubsan selftest)
+endif()

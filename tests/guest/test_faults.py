@@ -84,7 +84,8 @@ def assert_report(text, ending, pattern, backtrace=True):
 
 
 def test_every_fault_on_offer_is_tested(saved):
-    assert set(saved[1]) == set(REPORTS) | set(GOES_ON) | {STACK_SMASH}
+    offered = {name for name in saved[1] if not name.startswith("ubsan-")}  # test_ubsan.py
+    assert offered == set(REPORTS) | set(GOES_ON) | {STACK_SMASH}
 
 
 @pytest.mark.parametrize("name", REPORTS)
