@@ -7,6 +7,7 @@ In a build that checks every access (preset kasan): each kind of wrong access, p
 import re
 
 import pytest
+from books import assert_balanced, assert_checks, assert_comes_back, counters
 
 MACHINE = {"memory": 256 << 20, "cpu": "max"}
 
@@ -76,3 +77,16 @@ def test_every_access_on_offer_is_tested(saved):
 def test_access(boot, saved, name):
     text, ending = provoke(boot, saved, f"test misuse {name}")
     assert_report(text, ending, REPORTS[name])
+
+
+def test_what_the_kernel_does_is_clean(boot):
+    """The self tests and some work on two CPUs: no report. (All tests: tools/test --preset.)"""
+    with boot(cpus=2, **MACHINE) as guest:
+        before = counters(guest)
+        guest.run("spawn churn --count 2 --seconds 2")
+        guest.run("spawn producer-consumer --count 2 --seconds 2")
+        assert_comes_back(guest, before, seconds=120)
+        result = guest.run_json("test --json", timeout=240)
+        assert result["failed"] == 0 and result["passed"] >= 8, result
+        assert_balanced(guest)
+        assert_checks(guest)

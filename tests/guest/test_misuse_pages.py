@@ -39,7 +39,7 @@ REPORTS = {
     "page-object-run-as-run": ("object freed as pages", r"kmalloc object: 20 pages",
                                r"freed as +run"),
     "page-shared": ("free of a shared page", ALLOCATED, r"order 3: 8 pages"),
-    "page-slab": ("free of a page of a slab", r"object +0x[0-9a-f]+, slab: 1 pages"),
+    "page-slab": ("free of a page of a slab", r"object +0x[0-9a-f]+, slab: [0-9]+ pages"),
     "page-get-free": ("reference to a page that heads no block", FREED),
     "page-put-free": ("reference dropped on a page that heads no block", FREED),
 }

@@ -4,6 +4,7 @@
 import re
 
 import pytest
+from books import assert_balanced, assert_checks, assert_comes_back, counters
 
 MACHINE = {"memory": 128 << 20, "cpu": "max"}
 REPORTS = {
@@ -34,3 +35,16 @@ def test_undefined_behaviour(boot, saved, name):
     assert ending.reason == "debug-exit", f"{ending}\n{text}"
     assert REPORTS[name] in text, text
     assert re.search(r"arch_provoke\+0x", text), text
+
+
+def test_what_the_kernel_does_is_clean(boot):
+    """The self tests and some work on two CPUs: no report. (All tests: tools/test --preset.)"""
+    with boot(cpus=2, **MACHINE) as guest:
+        before = counters(guest)
+        guest.run("spawn churn --count 2 --seconds 2")
+        guest.run("spawn producer-consumer --count 2 --seconds 2")
+        assert_comes_back(guest, before, seconds=120)
+        result = guest.run_json("test --json", timeout=240)
+        assert result["failed"] == 0 and result["passed"] >= 8, result
+        assert_balanced(guest)
+        assert_checks(guest)

@@ -72,6 +72,8 @@ static void print_page_fault(const struct trap_frame *f, vaddr_t address)
 			       m.user ? "user" : "supervisor");
 }
 
+#define UD1_WITH_DISPLACEMENT 0x40 /* the ModRM byte; without: 0 */
+
 /*
  * In a build with -fsanitize-trap: UD1 with an address-size prefix, and the check as displacement.
  * The numbers are the compiler's, in the order of clang's LIST_SANITIZER_CHECKS.
@@ -100,12 +102,14 @@ static const char *undefined_behaviour(const struct trap_frame *f)
 		[24] = "array of a length that is not positive",
 	};
 	const uint8_t *at = (const uint8_t *)(uintptr_t)f->rip;
+	unsigned check;
 
 	if (f->vector != VECTOR_INVALID_OPCODE || f->rip < (uintptr_t)kernel_image_start ||
 	    f->rip > (uintptr_t)kernel_text_end - 5 || at[0] != 0x67 || at[1] != 0x0f ||
 	    at[2] != 0xb9)
 		return NULL;
-	return at[4] < array_len(checks) && checks[at[4]] ? checks[at[4]] : "a check of clang's";
+	check = at[3] == UD1_WITH_DISPLACEMENT ? at[4] : 0;
+	return check < array_len(checks) && checks[check] ? checks[check] : "a check of clang's";
 }
 
 static void print_error_code(const struct trap_frame *f)
