@@ -92,6 +92,10 @@ uint64_t time_ns(void)
 	return 0;
 }
 
+void watch_boot(void)
+{
+}
+
 void port_back_descriptors(struct page *descs, pfn_t frame)
 {
 	(void)frame;
