@@ -203,15 +203,22 @@ void *kheap_alloc_aligned(struct kheap *heap, size_t bytes, size_t align, unsign
 	return kheap_alloc(heap, align_up(bytes ? bytes : 1, align), flags, caller);
 }
 
-void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags)
+void *kmem_cache_take(struct kmem_cache *cache)
+{
+	void *object = magazine_pop(cache->heap, cache->magazine);
+
+	return likely(object) ? object
+			      : cache_alloc_slower(cache, cache->wanted_bytes, 0, caller_address());
+}
+
+void *kmem_cache_take_zeroed(struct kmem_cache *cache)
 {
 	void *object = magazine_pop(cache->heap, cache->magazine);
 
 	if (unlikely(!object))
-		return cache_alloc_slower(cache, cache->wanted_bytes, flags, caller_address());
-	if (unlikely(flags & KMALLOC_ZERO))
-		__builtin_memset(object, 0, cache->object_bytes);
-	return object;
+		return cache_alloc_slower(cache, cache->wanted_bytes, KMALLOC_ZERO,
+					  caller_address());
+	return __builtin_memset(object, 0, cache->object_bytes);
 }
 
 /* ---- free ---- */

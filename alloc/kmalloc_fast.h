@@ -25,7 +25,8 @@
 
 #define fast_fn static inline __attribute__((always_inline))
 
-/* magazine_pop(), magazine_push(): found like quire_port.h; what they do stands in C in tests/host. */
+/* descriptor_word(), magazine_pop(), magazine_push(): found like quire_port.h; what they do stands in
+ * C in tests/host. */
 #include <quire_fast.h>
 
 /* For at most KMALLOC_SMALL_MAX bytes. */
@@ -37,12 +38,8 @@ fast_fn uint32_t kheap_class(const struct kheap *heap, size_t bytes)
 /* NULL when a quick look does not find a slab there: then kheap_free_slow() looks closer. */
 fast_fn struct slab *slab_of_fast(const struct kheap *heap, const void *object)
 {
-	uint64_t frame = port_virt_to_phys(object).a >> PAGE_SHIFT;
-	uint64_t word;
+	uint64_t word = descriptor_word(heap, object);
 
-	if (unlikely(frame >= heap->pages->pfn_limit)) /* NULL is beyond it */
-		return NULL;
-	word = heap->pages->descs[frame].word;
 	if (unlikely(!(word & PAGE_SLAB))) /* its bit is no other state's */
 		return NULL;
 	if (word == PAGE_SLAB)

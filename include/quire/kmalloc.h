@@ -192,7 +192,12 @@ uint64_t kheap_trim(struct kheap *heap);
  */
 must_check struct kmem_cache *kmem_cache_create(struct kheap *heap, const char *name, size_t bytes,
 						size_t align);
-must_check void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags);
+must_check void *kmem_cache_take(struct kmem_cache *cache); /* uninitialised */
+must_check void *kmem_cache_take_zeroed(struct kmem_cache *cache);
+must_check static inline void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags)
+{
+	return flags & KMALLOC_ZERO ? kmem_cache_take_zeroed(cache) : kmem_cache_take(cache);
+}
 void kmem_cache_free(struct kmem_cache *cache, void *object);
 /* -EBUSY, no change and a report of the leak while objects are live; -EINVAL and a report for what
  * is no such cache (any more). Context: thread, no locks; with interrupts off only while one CPU is

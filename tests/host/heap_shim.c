@@ -99,9 +99,9 @@ struct kmem_cache *kmem_cache_create(struct kheap *heap, const char *name, size_
 	return cache;
 }
 
-void *kmem_cache_alloc(struct kmem_cache *cache, unsigned flags)
+void *kmem_cache_take(struct kmem_cache *cache)
 {
-	void *object = flags ? NULL : kmalloc(cache->object_bytes);
+	void *object = kmalloc(cache->object_bytes);
 
 	cache->allocs += object != NULL;
 	return object;

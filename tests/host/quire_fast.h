@@ -7,6 +7,14 @@
 #ifndef QUIRE_HOST_FAST_H
 #define QUIRE_HOST_FAST_H
 
+/* Of the page the address lies in; 0 where there is none. (NULL is beyond all.) */
+static inline uint64_t descriptor_word(const struct kheap *heap, const void *object)
+{
+	uint64_t frame = port_virt_to_phys(object).a >> PAGE_SHIFT;
+
+	return likely(frame < heap->pages->pfn_limit) ? heap->pages->descs[frame].word : 0;
+}
+
 static inline struct magazine *magazine_here(const struct kheap *heap, uint64_t index)
 {
 	return __atomic_load_n(&heap->cpu[port_cpu()], __ATOMIC_RELAXED)->magazines[index];

@@ -15,6 +15,11 @@
 struct cpu_features cpu_features;
 
 _Static_assert(PORT_DIRECT_MAP == DIRECT_MAP_BASE, "one direct map");
+_Static_assert(PORT_DESCRIPTORS == DESC_WINDOW_BASE, "one array of descriptors");
+
+/* How many frames the direct map can show, for quire_fast.h. */
+extern const uint64_t port_frames;
+const uint64_t port_frames = DIRECT_MAP_BYTES >> PAGE_SHIFT;
 
 static bool bit(uint32_t word, unsigned n)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A magazine's pop and push on x86-64, for alloc/kmalloc_fast.h alone: with interrupts on.
+ * A page's descriptor, a magazine's pop and push on x86-64, for alloc/kmalloc_fast.h alone: with interrupts on.
  * What each must do stands in tests/host/quire_fast.h, in C.
  *
  * Nothing else on this CPU may come between reading the top and writing it. In place of turning
@@ -19,6 +19,18 @@
  */
 #ifndef QUIRE_X86_64_FAST_H
 #define QUIRE_X86_64_FAST_H
+
+/* Of the page the address lies in; 0 where it lies in no RAM. (As a variable a bound is one operand.) */
+static inline __attribute__((always_inline)) uint64_t descriptor_word(const struct kheap *heap,
+								      const void *object)
+{
+	extern const uint64_t port_frames;
+	uint64_t frame = port_virt_to_phys(object).a >> PAGE_SHIFT;
+
+	(void)heap;
+	return likely(frame < port_frames) ? ((const struct page *)PORT_DESCRIPTORS)[frame].word
+					   : 0;
+}
 
 /* An entry of the table restart.c reads: the run from label 1 to label 2, and the state to restore. */
 #define RESTARTABLE                                                                                \

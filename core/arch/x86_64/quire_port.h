@@ -9,6 +9,8 @@
 
 /* What port_phys_to_virt() adds: DIRECT_MAP_BASE of quire/arch.h, which checks that they agree. */
 #define PORT_DIRECT_MAP 0xffff800000000000ull
+/* The array of page descriptors: DESC_WINDOW_BASE. */
+#define PORT_DESCRIPTORS 0xffffe00000000000ull
 
 /* Where a CPU finds its number, relative to GS: struct cpu.index. */
 #define PORT_GS_INDEX 8
