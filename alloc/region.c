@@ -274,6 +274,13 @@ const struct region *region_find(const struct region *regions, size_t count, pfn
 	size_t low = 0, high = count;
 
 	/* Below `low` all regions end at or before the frame; from `high` on all start after it. */
+	/*@ loop invariant 0 <= low <= high <= count;
+	  @ loop invariant \forall integer i; 0 <= i < low ==>
+	  @   regions[i].start.n + regions[i].pages <= frame.n;
+	  @ loop invariant \forall integer i; high <= i < count ==> frame.n < regions[i].start.n;
+	  @ loop assigns low, high;
+	  @ loop variant high - low;
+	  @*/
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		const struct region *r = &regions[middle];

@@ -32,7 +32,10 @@ uint64_t prove_bits_mask(uint64_t at, uint64_t n)
 EACH(0)
 EACH(1)
 EACH(2)
-EACH(3) EACH(4) EACH(5) EACH(6)
+EACH(3)
+EACH(4)
+EACH(5)
+EACH(6)
 
 #define EACH_RUNS(k)                                                                               \
 	uint64_t prove_runs_words_##k(uint64_t runs);                                              \
@@ -40,15 +43,22 @@ EACH(3) EACH(4) EACH(5) EACH(6)
 	{                                                                                          \
 		return runs_words(runs, k);                                                        \
 	}
-	EACH_RUNS(0) EACH_RUNS(1) EACH_RUNS(2) EACH_RUNS(3) EACH_RUNS(4) EACH_RUNS(5) EACH_RUNS(6)
-		EACH_RUNS(7) EACH_RUNS(8) EACH_RUNS(9)
+EACH_RUNS(0)
+EACH_RUNS(1)
+EACH_RUNS(2)
+EACH_RUNS(3)
+EACH_RUNS(4)
+EACH_RUNS(5)
+EACH_RUNS(6)
+EACH_RUNS(7)
+EACH_RUNS(8)
+EACH_RUNS(9)
 
 /* ---- alloc/region.c: one entry of the firmware's map, rounded to pages ---- */
 
 #include "../../../alloc/region.c"
 
-			static struct region_input
-	rounded(uint64_t base, uint64_t pages, uint64_t kind)
+static struct region_input rounded(uint64_t base, uint64_t pages, uint64_t kind)
 {
 	struct region_input e = {base, pages, (enum region_kind)kind};
 

@@ -118,8 +118,8 @@ class Function:
         if match:
             width = int(match[1])
             return leading_zeros(self.value(match[2], width, env), width)
-        match = re.fullmatch(r"(?:tail )?call i(\d+) @llvm\.usub\.sat\.i\d+\(i\d+ (\S+), i\d+ (\S+)\).*",
-                             text)
+        match = re.fullmatch(
+            r"(?:tail )?call i(\d+) @llvm\.usub\.sat\.i\d+\(i\d+ (\S+), i\d+ (\S+)\).*", text)
         if match:
             left, right = (self.value(match[i], int(match[1]), env) for i in (2, 3))
             return z3.If(z3.ULT(left, right), z3.BitVecVal(0, int(match[1])), left - right)
@@ -203,7 +203,8 @@ def true(condition):
 
 def rounding_claims(f):
     base, pages, kind, frame = z3.BitVecs("base pages kind frame", 64)
-    after_base, after_pages = f["round_base"](base, pages, kind), f["round_pages"](base, pages, kind)
+    after_base = f["round_base"](base, pages, kind)
+    after_pages = f["round_pages"](base, pages, kind)
     wide = [z3.ZeroExt(WIDE - 64, v) for v in (base, pages, frame, after_base, after_pages)]
     b, p, n, ab, ap = wide
     end = b + p * 4096
@@ -240,7 +241,8 @@ def rounding_claims(f):
 def claims(f):
     """name, assumption, what is, what should be"""
     x, at, n = z3.BitVecs("x at n", 64)
-    yield "word_runs: bit k says there is an aligned run of 2^k", True, f["word_runs"](x), summary(x)
+    yield ("word_runs: bit k says there is an aligned run of 2^k", True,
+           f["word_runs"](x), summary(x))
     yield ("word_runs: a byte of it is one of eight values", True,
            z3.If(is_summary(f["word_runs"](x)), bits(1), bits(0)), bits(1))
     for k in range(7):
@@ -249,7 +251,8 @@ def claims(f):
     for k in range(10):
         yield (f"runs_words({k}): exactly the words where such a run starts", True,
                f[f"runs_words_{k}"](x), words(x, k))
-    yield "runs_class: the largest k with a run of 2^k", is_summary(x), f["runs_class"](x), largest(x)
+    yield ("runs_class: the largest k with a run of 2^k", is_summary(x),
+           f["runs_class"](x), largest(x))
     room = z3.And(z3.ULE(n, 64), z3.UGE(n, 1), z3.ULE(at, 63), z3.ULE(at + n, 64))
     mask = sum((bit(z3.And(z3.ULE(at, i), z3.ULT(i, at + n)), i) for i in range(64)), bits(0))
     yield "bits_mask: n ones from bit `at` up", room, f["bits_mask"](at, n), mask
