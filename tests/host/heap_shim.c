@@ -103,19 +103,19 @@ void *kmem_cache_take(struct kmem_cache *cache)
 {
 	void *object = kmalloc(cache->object_bytes);
 
-	cache->allocs += object != NULL;
+	cache->common.allocs += object != NULL;
 	return object;
 }
 
 void kmem_cache_free(struct kmem_cache *cache, void *object)
 {
-	cache->frees++;
+	cache->common.frees++;
 	kfree(object);
 }
 
 int kmem_cache_destroy(struct kmem_cache *cache)
 {
-	assert(cache->allocs == cache->frees);
+	assert(cache->common.allocs == cache->common.frees);
 	kfree(cache);
 	return 0;
 }
