@@ -144,6 +144,24 @@ static void test_check_leaves_it_as_it_was(void **state)
 	kheap_watch(&kernel_heap, 0, WATCH_TRACE);
 }
 
+/* While anyone needs them closed they are, whatever others switch. */
+static void test_closers_add_up(void **state)
+{
+	port_irq_t irq = kheap_close(&kernel_heap);
+
+	(void)state;
+	assert_ptr_equal(kernel_heap.cpu[0], &kernel_heap.nobody);
+	spin_unlock(&kernel_heap.lock, irq);
+	kheap_watch(&kernel_heap, WATCH_TRACE, 0);
+	kheap_watch(&kernel_heap, 0, WATCH_TRACE);
+	assert_null(kheap_check(&kernel_heap));
+	assert_ptr_equal(kernel_heap.cpu[0], &kernel_heap.nobody);
+	irq = spin_lock(&kernel_heap.lock);
+	kheap_open_locked(&kernel_heap);
+	spin_unlock(&kernel_heap.lock, irq);
+	assert_ptr_equal(kernel_heap.cpu[0], &kernel_heap.first_cpu);
+}
+
 /* A CPU that comes while closed is closed as well, and opens with the others. */
 static void test_a_cpu_comes_while_closed(void **state)
 {
@@ -296,6 +314,7 @@ int main(void)
 		heap_test(test_counts_are_exact_while_closed),
 		heap_test(test_flags),
 		heap_test(test_check_leaves_it_as_it_was),
+		heap_test(test_closers_add_up),
 		heap_test(test_a_cpu_comes_while_closed),
 		heap_test(test_tracking_at_run_time),
 		heap_test(test_from_several_threads),
