@@ -97,16 +97,18 @@ static size_t take_some(struct page_allocator *pa, unsigned flags, uint64_t desc
 {
 	size_t n = 0;
 
-	if (!(flags & PAGE_BELOW_1M))
+	if (!(flags & PAGE_BELOW_1M) && likely(!pa->patterned))
 		for (const uint8_t *near = zones_near(pa, flags); *near && !n; near++)
 			n = take_singles(pa, *near, desc, out, 1, room);
 	if (!n) {
 		/* Who needs more than there is gets what this CPU has cached as well.
-		 * The LOW zone has rules about who gets which half: one at a time. */
+		 * The LOW zone has rules about who gets which half, and pages that hold
+		 * the pattern are to be verified: one at a time. */
 		out[0].n = page_take(pa, 0, 1, flags);
 		if (pfn_is_none(out[0]) && page_cpu_drain_own(pa))
 			out[0].n = page_take(pa, 0, 1, flags);
 		if (!pfn_is_none(out[0])) {
+			pattern_take(pa, out[0].n, 1);
 			pa->descs[out[0].n].word = desc;
 			n = 1;
 		}
@@ -142,7 +144,7 @@ size_t page_alloc_bulk(struct page_allocator *pa, pfn_t *out, size_t count, unsi
 		pa->counters.failures += !more && !injected;
 		page_record(pa, TRACE_BULK_ALLOC, done > before ? out[before].n : PFN_NONE.n,
 			    more ? done - before : chunk_end - before, caller, injected);
-		spin_unlock(&pa->lock, irq);
+		page_unlock_and_report(pa, irq, caller);
 	}
 	for (size_t i = 0; PORT_REDZONE && i < done; i++)
 		page_unpoison(out[i], 1);
@@ -180,6 +182,8 @@ static size_t give_singles(struct page_allocator *pa, const pfn_t *frames, size_
 			break;
 		while ((uint32_t)descs[frame].word == DESC_HEAD_1(0)) {
 			descs[frame].word = freed;
+			if (unlikely(pa->watch))
+				pattern_give(pa, frame, 1, (uintptr_t)(freed >> DESC_CALLER_SHIFT));
 			page_poison(pfn(frame), 1);
 			mask |= (uint64_t)1 << frame % 64;
 			if (++i == count)

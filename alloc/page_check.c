@@ -333,9 +333,12 @@ const char *page_check(struct page_allocator *pa)
 
 	irq = page_close(pa);
 	page_settle(pa);
-	wrong = mark_cached(pa, true, &blocks, &pages);
+	wrong = samples_mark(pa, true);
 	if (!wrong)
-		wrong = check_locked(pa, pages);
+		wrong = mark_cached(pa, true, &blocks, &pages);
+	if (!wrong)
+		wrong = check_locked(pa, pages + pa->sample_count);
+	(void)samples_mark(pa, false);
 	(void)mark_cached(pa, false, &blocks, &pages);
 	page_open_locked(pa);
 	spin_unlock(&pa->lock, irq);

@@ -292,14 +292,18 @@ static void report_twice(struct page_allocator *pa, uint64_t frame, uintptr_t ca
 	port_misuse(&misuse);
 }
 
-static void unlock_and_report(struct page_allocator *pa, port_irq_t irq, uintptr_t caller)
+void page_unlock_and_report(struct page_allocator *pa, port_irq_t irq, uintptr_t caller)
 {
+	struct page_written written = pa->written;
 	uint64_t twice = pa->cached_twice;
 
 	pa->cached_twice = 0;
+	pa->written.address = 0;
 	spin_unlock(&pa->lock, irq);
 	if (unlikely(twice))
 		report_twice(pa, twice, caller);
+	if (unlikely(written.address))
+		page_report_written(&written, caller);
 }
 
 static inline __attribute__((always_inline)) uint64_t
@@ -336,8 +340,19 @@ static cold_fn uint64_t take_watched(struct page_allocator *pa, unsigned order, 
 	bool injected = page_must_fail(pa, caller);
 	uint64_t frame = injected ? PFN_NONE.n : take_slow(pa, NULL, order, flags);
 
+	if (frame != PFN_NONE.n)
+		pattern_take(pa, frame, pages);
 	page_record(pa, TRACE_PAGE_ALLOC, frame, pages, caller, injected);
 	return frame;
+}
+
+static inline uint64_t take_unwatched(struct page_allocator *pa, unsigned order, unsigned flags)
+{
+	struct page_cpu *pc = pa->caches[port_cpu()];
+
+	if (unlikely(pc && pc->sample_calls))
+		sample_missed(pa, pc);
+	return take_slow(pa, pc, order, flags);
 }
 
 pfn_t page_alloc_slow(struct page_allocator *pa, unsigned order, unsigned flags, uintptr_t caller)
@@ -348,10 +363,10 @@ pfn_t page_alloc_slow(struct page_allocator *pa, unsigned order, unsigned flags,
 	if (unlikely(pa->watch))
 		frame = take_watched(pa, order, flags, caller);
 	else
-		frame = take_slow(pa, pa->caches[port_cpu()], order, flags);
+		frame = take_unwatched(pa, order, flags);
 	if (likely(frame != PFN_NONE.n))
 		pa->descs[frame].word = DESC_HEAD_1(order) | DESC_CALLER(caller);
-	unlock_and_report(pa, irq, caller);
+	page_unlock_and_report(pa, irq, caller);
 
 	if (frame != PFN_NONE.n)
 		page_unpoison(pfn(frame), (uint64_t)1 << order);
@@ -384,7 +399,23 @@ static cold_fn void give_watched(struct page_allocator *pa, uint64_t head, unsig
 				 uintptr_t caller)
 {
 	page_record(pa, TRACE_PAGE_FREE, head, (uint64_t)1 << order, caller, false);
+	pattern_give(pa, head, (uint64_t)1 << order, caller);
 	give_slow(pa, NULL, head, order);
+}
+
+static inline void give_unwatched(struct page_allocator *pa, uint64_t head, unsigned order,
+				  uintptr_t caller)
+{
+	struct page_cpu *pc = pa->caches[port_cpu()];
+
+	if (unlikely(pc && pc->sample_calls)) {
+		if (order == 0 && stays(pc, head)) {
+			sample_take(pa, pc, head, caller);
+			return;
+		}
+		sample_missed(pa, pc);
+	}
+	give_slow(pa, pc, head, order);
 }
 
 void page_free_slow(struct page_allocator *pa, pfn_t head, unsigned order, uintptr_t caller)
@@ -401,8 +432,8 @@ void page_free_slow(struct page_allocator *pa, pfn_t head, unsigned order, uintp
 			if (unlikely(pa->watch))
 				give_watched(pa, head.n, order, caller);
 			else
-				give_slow(pa, pa->caches[port_cpu()], head.n, order);
-			unlock_and_report(pa, irq, caller);
+				give_unwatched(pa, head.n, order, caller);
+			page_unlock_and_report(pa, irq, caller);
 			return;
 		}
 	}
@@ -415,7 +446,7 @@ void page_free_slow(struct page_allocator *pa, pfn_t head, unsigned order, uintp
 
 static bool drain_all(struct page_allocator *pa, struct page_cpu *pc)
 {
-	bool any = false;
+	bool any = samples_release(pa);
 
 	for (unsigned k = 0; k < PAGE_CACHE_ORDERS; k++) {
 		any |= pc->stack[k].count != 0;
@@ -438,5 +469,5 @@ void page_cpu_drain(struct page_allocator *pa, unsigned cpu)
 
 	if (cpu < PORT_CPUS_MAX && pa->caches[cpu])
 		(void)drain_all(pa, pa->caches[cpu]);
-	unlock_and_report(pa, irq, 0);
+	page_unlock_and_report(pa, irq, caller_address());
 }

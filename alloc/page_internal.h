@@ -183,6 +183,32 @@ static inline void page_record(struct page_allocator *pa, enum alloc_operation o
 		page_record_watched(pa, operation, frame, pages, caller, injected);
 }
 
+/* Drop the lock, and report what was found under it. */
+void page_unlock_and_report(struct page_allocator *pa, port_irq_t irq, uintptr_t caller);
+
+/* alloc/page_pattern.c: writes to free pages. The lock is held. */
+
+/* These pages, no bitmap's yet, become free: with WATCH_DEBUG fill them. */
+void pattern_give(struct page_allocator *pa, uint64_t frame, uint64_t pages, uintptr_t caller);
+/* They were taken out of the bitmaps: verify those that hold the pattern. */
+void pattern_take_marked(struct page_allocator *pa, uint64_t frame, uint64_t pages);
+static inline void pattern_take(struct page_allocator *pa, uint64_t frame, uint64_t pages)
+{
+	if (unlikely(pa->patterned))
+		pattern_take_marked(pa, frame, pages);
+}
+/* WATCH_DEBUG is over: verify all. */
+void pattern_end(struct page_allocator *pa);
+/* This CPU's cache is closed for a sample: here it is; or not yet. */
+void sample_take(struct page_allocator *pa, struct page_cpu *pc, uint64_t frame, uintptr_t caller);
+void sample_missed(struct page_allocator *pa, struct page_cpu *pc);
+/* Verify all samples and make them free; false when there were none. */
+bool samples_release(struct page_allocator *pa);
+/* For the validator: as page_check.c does with cached blocks. */
+const char *samples_mark(struct page_allocator *pa, bool on);
+/* After the lock is dropped. */
+cold_fn void page_report_written(const struct page_written *w, uintptr_t caller);
+
 /* alloc/page_bulk.c: up to `room` single pages of one zone, descriptors left alone. Lock held. */
 size_t page_take_singles(struct page_allocator *pa, unsigned zone, pfn_t *out, size_t room);
 

@@ -32,6 +32,7 @@ pfn_t page_alloc_run_for(struct page_allocator *pa, uint64_t pages, unsigned fla
 			frame = page_take(pa, order_for(pages), pages, flags);
 	}
 	if (frame != PFN_NONE.n) {
+		pattern_take(pa, frame, pages);
 		pa->descs[frame].word =
 			DESC_RUN(pages) | (flags & PAGE_OBJECT) | DESC_CALLER(caller);
 		pa->counters.run_allocs++;
@@ -39,7 +40,7 @@ pfn_t page_alloc_run_for(struct page_allocator *pa, uint64_t pages, unsigned fla
 		pa->counters.failures += !injected;
 	}
 	page_record(pa, TRACE_RUN_ALLOC, frame, pages, caller, injected);
-	spin_unlock(&pa->lock, irq);
+	page_unlock_and_report(pa, irq, caller);
 
 	if (frame != PFN_NONE.n)
 		page_unpoison(pfn(frame), pages);
@@ -67,6 +68,7 @@ static void free_run(struct page_allocator *pa, pfn_t head, uint64_t kind, uintp
 
 			*word = PAGE_NONE | DESC_CALLER(caller);
 			pa->counters.run_frees++;
+			pattern_give(pa, head.n, pages, caller);
 			page_poison(head, pages);
 			page_give(pa, head.n, pages);
 			page_record(pa, TRACE_RUN_FREE, head.n, pages, caller, false);

@@ -154,6 +154,13 @@ void page_stats(struct page_allocator *pa, struct page_stats *out)
 	out->superblocks = pa->superblock_count;
 	out->metadata_bytes = pa->metadata_bytes;
 	out->counters = pa->counters;
+	for (uint32_t i = 0; i < pa->sample_count; i++) {
+		pfn_t frame = pa->samples[(pa->sample_first + i) % PAGE_SAMPLES];
+
+		add_free(out, superblock_at(pa, frame.n)->zone, 1);
+		out->free_blocks[0]++;
+	}
+	out->cached = pa->sample_count;
 	for (unsigned cpu = 0; cpu < pa->cpus; cpu++)
 		add_cpu(pa, cpu, out);
 	spin_unlock(&pa->lock, irq);
@@ -174,5 +181,5 @@ racy_read_fn uint64_t page_free_pages(const struct page_allocator *pa)
 		page_cpu_stats(pa, cpu, &of);
 		pages += of.pages;
 	}
-	return pages;
+	return pages + __atomic_load_n(&pa->sample_count, __ATOMIC_RELAXED);
 }

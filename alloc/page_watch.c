@@ -3,7 +3,8 @@
  * Closing the caches of all CPUs, for a while (page_check()) or while anything
  * watches, and opening them again. See quire/alloc_watch.h for the picture.
  *
- *   cpu[n] = caches[n]  <=>  CPU n is online, watch = 0 and closers = 0
+ *   cpu[n] = caches[n]  <=>  CPU n is online, watch = 0 and closers = 0, and it awaits no
+ *                            sample (page_pattern.c; it alone closes its entry for that)
  *   watch != 0 and closers = 0  =>  every cache is empty
  *
  * A CPU that read its entry just before it changed may still be at work in its cache, with
@@ -52,7 +53,9 @@ void page_watch(struct page_allocator *pa, uint32_t on, uint32_t off)
 	uint32_t watch = (pa->watch | on) & ~off;
 
 	__atomic_store_n(&pa->watch, watch, __ATOMIC_RELAXED);
-	spin_unlock(&pa->lock, irq);
+	if (!(watch & WATCH_DEBUG))
+		pattern_end(pa);
+	page_unlock_and_report(pa, irq, caller_address());
 	for (unsigned cpu = 0; watch && cpu < pa->cpus; cpu++)
 		page_cpu_drain(pa, cpu);
 	irq = spin_lock(&pa->lock);

@@ -26,6 +26,7 @@
 #include <quire/memory.h>
 #include <quire/numa.h>
 #include <quire/port.h>
+#include <quire/shell.h>
 #include <quire/string.h>
 #include <quire/thread.h>
 #include <quire/time.h>
@@ -39,6 +40,8 @@
 
 #define TRIM_PERIOD_NS  1000000000ull
 #define DRAIN_PERIOD_NS 100000000ull
+#define SAMPLE_MS       100u
+#define SAMPLE_MS_MAX   3600000u
 
 struct page_allocator kernel_pages;
 struct kheap kernel_heap;
@@ -301,6 +304,24 @@ static struct boot_range close_pool(void)
 	};
 }
 
+/* page_sample=MS or off: how often each CPU fills a page it frees with a pattern. */
+static void set_sample_rate(void)
+{
+	uint64_t ms = SAMPLE_MS, ticks;
+	char text[16];
+
+	if (cmdline_get("page_sample", text, sizeof text)) {
+		if (!strcmp(text, "off"))
+			ms = 0;
+		else if (shell_parse_u64(text, &ms) || ms > SAMPLE_MS_MAX)
+			log_warn("page_sample=%s: expected milliseconds or off", text);
+	}
+	if (ms > SAMPLE_MS_MAX)
+		ms = SAMPLE_MS;
+	ticks = ms * TICK_HZ / 1000;
+	page_sample_rate(&kernel_pages, ms && !ticks ? 1 : (uint32_t)ticks);
+}
+
 void memory_init(const struct boot_info *bi)
 {
 	struct boot_range nothing = {0, 0};
@@ -354,8 +375,12 @@ void memory_init(const struct boot_info *bi)
 	watch_always();
 	if (cmdline_bool("track", false))
 		kheap_watch(&kernel_heap, WATCH_TRACK, 0);
-	if (!PORT_REDZONE && cmdline_bool("debug", DEBUG_DEFAULT) && kheap_debug_init(&kernel_heap))
-		port_panic("no page for debug=1");
+	set_sample_rate();
+	if (!PORT_REDZONE && cmdline_bool("debug", DEBUG_DEFAULT)) {
+		if (kheap_debug_init(&kernel_heap))
+			port_panic("no page for debug=1");
+		page_watch(&kernel_pages, WATCH_DEBUG, 0);
+	}
 	watch_boot();
 }
 

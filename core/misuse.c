@@ -38,6 +38,9 @@ static void report_page(const struct misuse *m)
 			  (ull)paddr_to_pfn(paddr(m->object)).n);
 	if (m->freed_to)
 		log_error("  %-12s %s", "freed as", m->freed_to);
+	if (m->expected)
+		log_error("  %-12s 0x%016llx instead of 0x%016llx", "found", (ull)m->found,
+			  (ull)m->expected);
 }
 
 /* The frame of an object; that of a guarded one must be told, its address says nothing. */

@@ -3,7 +3,7 @@ set(KMALLOC_UNDER_TEST alloc/alloc_fail.c alloc/alloc_trace.c alloc/arena.c allo
 	alloc/kmalloc_cache.c alloc/kmalloc_check.c alloc/kmalloc_debug.c alloc/kmalloc_guard.c alloc/kmalloc_guard_hit.c alloc/kmalloc_kernel.c
 	alloc/kmalloc_large.c alloc/kmalloc_misuse.c alloc/kmalloc_stats.c alloc/kmalloc_walk.c alloc/kmalloc_watch.c alloc/magazine.c alloc/slab.c
 	alloc/page.c alloc/page_block.c alloc/page_bulk.c alloc/page_check.c alloc/page_cpu.c alloc/page_init.c
-	alloc/page_misuse.c alloc/page_node.c alloc/page_run.c alloc/page_share.c alloc/page_sleep.c alloc/page_stats.c alloc/page_walk.c alloc/page_watch.c alloc/desc_plan.c
+	alloc/page_misuse.c alloc/page_node.c alloc/page_pattern.c alloc/page_run.c alloc/page_share.c alloc/page_sleep.c alloc/page_stats.c alloc/page_walk.c alloc/page_watch.c alloc/desc_plan.c
 	alloc/region.c tests/host/pages.c)
 
 quire_host_test(test_kmalloc SOURCES tests/unit/test_kmalloc.c ${KMALLOC_UNDER_TEST})

@@ -1,6 +1,6 @@
 # The page allocator.
 set(PAGE_TEST_SOURCES alloc/alloc_fail.c alloc/alloc_trace.c alloc/page.c alloc/page_block.c alloc/page_bulk.c alloc/page_check.c alloc/page_cpu.c alloc/page_init.c
-	alloc/page_misuse.c alloc/page_node.c alloc/page_run.c alloc/page_share.c alloc/page_sleep.c alloc/page_stats.c alloc/page_walk.c alloc/page_watch.c
+	alloc/page_misuse.c alloc/page_node.c alloc/page_pattern.c alloc/page_run.c alloc/page_share.c alloc/page_sleep.c alloc/page_stats.c alloc/page_walk.c alloc/page_watch.c
 	alloc/desc_plan.c alloc/region.c tests/host/pages.c)
 
 quire_host_test(test_page SOURCES tests/unit/test_page.c ${PAGE_TEST_SOURCES})
@@ -12,6 +12,7 @@ quire_host_test(test_page_cpu SOURCES tests/unit/test_page_cpu.c ${PAGE_TEST_SOU
 quire_host_test(test_page_check SOURCES tests/unit/test_page_check.c ${PAGE_TEST_SOURCES})
 quire_host_test(test_page_node SOURCES tests/unit/test_page_node.c ${PAGE_TEST_SOURCES})
 quire_host_test(test_page_sleep SOURCES tests/unit/test_page_sleep.c ${PAGE_TEST_SOURCES})
+quire_host_test(test_page_pattern SOURCES tests/unit/test_page_pattern.c ${PAGE_TEST_SOURCES})
 quire_host_test(test_page_watch SOURCES tests/unit/test_page_watch.c ${PAGE_TEST_SOURCES})
 
 # Not a test: ns and instructions of the operations, see the file. DWARF 4 is what valgrind reads.

@@ -8,6 +8,7 @@
 #include <quire/memory.h>
 #include <quire/port.h>
 #include <quire/selftest.h>
+#include <quire/shadow.h>
 
 #define ORDER 3
 
@@ -229,6 +230,116 @@ MISUSE(page_slab, "page-slab", "free of a page that kmalloc keeps objects in")
 	misuse_elsewhere();
 	page_culprit(paddr_to_pfn(port_virt_to_phys(object)), 0);
 	kfree(object);
+	return NULL;
+}
+
+/* A wild pointer: the page is free. */
+misuse_fn void page_writer(pfn_t frame, uint64_t at)
+{
+	((volatile uint8_t *)port_phys_to_virt(pfn_to_paddr(frame)))[at] = 0x5a;
+}
+
+/* Free, and written to then; `settle` looks at it before the case ends. */
+static const char *write_to_free(unsigned order, void (*settle)(void))
+{
+	uint64_t found = kernel_pages.counters.written_free;
+
+	misuse_elsewhere();
+	/* Again: another CPU may drain its cache just before the write. */
+	for (unsigned i = 0; i < 5 && kernel_pages.counters.written_free == found; i++) {
+		pfn_t head = page_owner(order);
+		port_irq_t irq;
+
+		expect(!pfn_is_none(head), "out of memory");
+		irq = port_irq_save();
+		page_sample_next(&kernel_pages);
+		page_first_free(head, order);
+		page_writer(head, 0x123);
+		port_irq_restore(irq);
+		settle();
+	}
+	expect(kernel_pages.counters.written_free != found, "not noticed");
+	return NULL;
+}
+
+static void end_debug(void)
+{
+	page_watch(&kernel_pages, 0, WATCH_DEBUG);
+}
+
+static void begin_debug(void)
+{
+	page_watch(&kernel_pages, WATCH_DEBUG, 0);
+}
+
+static bool is_debug(void)
+{
+	return (kernel_pages.watch & WATCH_DEBUG) != 0;
+}
+
+static const char *const seen_anyway = "this build sees the write itself";
+
+MISUSE(page_write_sampled, "page-write-sampled", "a write to a free page that is a sample")
+{
+	bool on = is_debug();
+	const char *error;
+
+	if (PORT_REDZONE)
+		return seen_anyway;
+	if (on)
+		end_debug();
+	error = write_to_free(0, memory_settle);
+	if (on)
+		begin_debug();
+	return error;
+}
+
+MISUSE(page_write_debug, "page-write-debug", "a write to any free page, with WATCH_DEBUG on")
+{
+	bool on = is_debug();
+	const char *error;
+
+	if (PORT_REDZONE)
+		return seen_anyway;
+	begin_debug();
+	error = write_to_free(ORDER, end_debug);
+	if (on)
+		begin_debug();
+	return error;
+}
+
+misuse_fn pfn_t page_finder(unsigned order)
+{
+	pfn_t head = page_alloc(&kernel_pages, order, PAGE_ANY);
+
+	return head;
+}
+
+/* All of a size that there are, until the one that was written to is among them. */
+MISUSE(page_write_found, "page-write-found", "the same, found when the page is allocated again")
+{
+	uint64_t found = kernel_pages.counters.written_free;
+	bool on = is_debug();
+	pfn_t head, got[64];
+	unsigned n = 0;
+
+	if (PORT_REDZONE)
+		return seen_anyway;
+	begin_debug();
+	head = page_owner(0);
+	misuse_elsewhere();
+	page_first_free(head, 0);
+	page_writer(head, 0x123);
+	while (n < array_len(got) && kernel_pages.counters.written_free == found) {
+		got[n] = page_finder(0);
+		if (!pfn_is_none(got[n]))
+			n++;
+	}
+	while (n)
+		page_free(&kernel_pages, got[--n], 0);
+	expect(kernel_pages.counters.written_free != found, "not noticed");
+	if (!on)
+		end_debug();
 	return NULL;
 }
 

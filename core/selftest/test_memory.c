@@ -103,6 +103,46 @@ SELFTEST(descriptors)
 	return NULL;
 }
 
+/* One word of the books changes behind the allocator's back: the validator says which; and back. */
+static const char *corrupt(uint64_t *word, uint64_t value, const char *expected)
+{
+	uint64_t saved = *word;
+	const char *wrong;
+
+	*word = value;
+	wrong = page_check(&kernel_pages);
+	*word = saved;
+	expect(wrong, "check overlooks a corrupted word");
+	expect(!strcmp(wrong, expected), wrong);
+	return NULL;
+}
+
+/* Each kind of disagreement between descriptors, bitmaps and sums is found by `check`. */
+SELFTEST(corruption)
+{
+	enum {
+		ORDER = 3,
+		TAIL = 5
+	};
+	const uint64_t head_word = DESC_HEAD_1(ORDER), double_word = DESC_HEAD_1(ORDER + 6);
+	pfn_t block = page_alloc(&kernel_pages, ORDER, PAGE_ANY);
+	struct page *descs = &kernel_pages.descs[block.n];
+	uint64_t *managed = &kernel_pages.zones[PAGE_ZONE_LOW].managed;
+	const char *error;
+
+	expect(!pfn_is_none(block), "out of memory");
+	error = corrupt(&descs[TAIL].word, head_word,
+			"a page inside a block has a descriptor of its own");
+	if (!error)
+		error = corrupt(&descs->word, PAGE_NONE, "a page is neither free nor anybody's");
+	if (!error && block.n % (1u << (ORDER + 6)))
+		error = corrupt(&descs->word, double_word, "a block is not aligned to its size");
+	if (!error)
+		error = corrupt(managed, *managed + 1, "managed pages are not free + used");
+	page_free(&kernel_pages, block, ORDER);
+	return error;
+}
+
 #define SIZES_TRIED 9000
 
 /* Every small size and some large ones: aligned, big enough, zeroed when asked for. */

@@ -321,6 +321,9 @@ static void pages_json(const struct page_stats *s)
 	json_uint(&j, "failures", s->counters.failures);
 	json_uint(&j, "misuses", s->counters.misuses);
 	json_uint(&j, "blocks_opened", s->counters.blocks_opened);
+	json_uint(&j, "patterned", s->counters.patterned);
+	json_uint(&j, "verified", s->counters.verified);
+	json_uint(&j, "written_free", s->counters.written_free);
 	shell_json_end(&j);
 }
 
@@ -361,6 +364,9 @@ static int run_pages(int argc, char **argv)
 	shell_printf("requests failed: %s; frees refused: %s; descriptor pages in use: %s\n",
 		     format_count(a, s.counters.failures), format_count(b, s.counters.misuses),
 		     format_count(c, s.counters.blocks_opened));
+	shell_printf("free pages filled with a pattern: %s; verified: %s; written to: %s\n",
+		     format_count(a, s.counters.patterned), format_count(b, s.counters.verified),
+		     format_count(c, s.counters.written_free));
 	return 0;
 }
 

@@ -252,10 +252,10 @@ static int run_test(int argc, char **argv)
 	return result;
 }
 
-static const char *const test_words[] = {"fault",  "misuse",      "bounds",   "pages", "kmalloc",
-					 "stress", "threads",     "priority", "sleep", "queue",
-					 "mutex",  "descriptors", "refusals", "cpus",  "pinned",
-					 "stale",  NULL};
+static const char *const test_words[] = {
+	"fault",      "misuse",   "bounds", "pages",  "kmalloc", "stress",
+	"threads",    "priority", "sleep",  "queue",  "mutex",   "descriptors",
+	"corruption", "refusals", "cpus",   "pinned", "stale",   NULL};
 
 SHELL_COMMAND(test) = {
 	.name = "test",

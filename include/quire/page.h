@@ -43,13 +43,14 @@
  *
  *   63            32 31               9 8    4 3 2   0
  *   +---------------+------------------+------+-+-----+
- *   | freed by      |        0         |  0   |0| 0   |  NONE   free, tail, or never used
+ *   | freed by      |        0         |  p   |0| 0   |  NONE   free, tail, or never used
  *   | allocated by  | references       | order|0| 1   |  HEAD   first page of 2^order pages
  *   | allocated by  | pages (20 bits from 4 up) |k| 2 |  RUN    first page of a run (k: kmalloc's)
  *   |               |                  |      | | 3   |  RESERVED  described, but never free
  *   | pointer to struct slab, 8-byte aligned        4 |  SLAB   any page of a slab; the only one with
  *                                                              bit 2, so that one test tells
  *
+ * p: bit 4, DESC_POISON: free, and filled with a pattern (alloc/page_pattern.c).
  * "allocated by" and "freed by" are the low 32 bits of a return address: all
  * kernel text lies in the top 2 GiB, so they identify it.
  */
@@ -140,7 +141,18 @@ struct page_counters {
 	uint64_t failures;              /* PFN_NONE returned */
 	uint64_t misuses;               /* frees refused */
 	uint64_t blocks_opened;         /* pageblocks whose descriptors came to life */
+	uint64_t patterned, verified;   /* free pages filled with a pattern, and looked at again */
+	uint64_t written_free;          /* of those: somebody had written there */
 };
+
+/* A write to a free page, to be reported. */
+struct page_written {
+	uint64_t address; /* physical; of the first wrong byte; 0: none */
+	uint64_t found;   /* the 8 bytes around it */
+	uintptr_t freed_by;
+};
+
+#define PAGE_SAMPLES 8
 
 /*
  * The allocator's whole state. The owner supplies memory through page_config
@@ -177,6 +189,11 @@ struct page_allocator {
 	unsigned cpus;                           /* one past the highest that is */
 	uint64_t cache_limit[PAGE_CACHE_ORDERS]; /* blocks a CPU may keep */
 	uint64_t cached_twice;                   /* a frame found in two caches, to be reported */
+	struct page_written written;             /* the last one found, to be reported */
+	uint64_t patterned;                      /* pages with DESC_POISON, but for samples */
+	pfn_t samples[PAGE_SAMPLES];             /* a ring; see alloc/page_pattern.c */
+	uint32_t sample_first, sample_count;
+	uint32_t sample_ticks; /* between samples, on each CPU; 0: none */
 	uint32_t dirty_count;
 	uint32_t dirty[PAGE_DIRTY_MAX]; /* pageblock numbers */
 };
@@ -357,6 +374,15 @@ struct page_stats {
 	struct page_counters counters;
 };
 void page_stats(struct page_allocator *pa, struct page_stats *out);
+
+/*
+ * Samples of free pages: each CPU fills one with a pattern every so many ticks (0: none), and
+ * has it verified when it has drained its cache or eight others followed. The tick runs
+ * on each CPU with interrupts off. _next: the next single page this CPU frees.
+ */
+void page_sample_rate(struct page_allocator *pa, uint32_t ticks);
+void page_sample_tick(struct page_allocator *pa);
+void page_sample_next(struct page_allocator *pa);
 
 /* What one CPU has done and keeps; zeros for one that is not online. No lock. */
 struct page_cpu_stats {

@@ -35,7 +35,9 @@ struct page_cpu {
 	uint64_t span;
 	struct page_stack stack[PAGE_CACHE_ORDERS];
 	uint64_t refills, drains;
-	unsigned cpu; /* whose it is */
+	unsigned cpu;          /* whose it is */
+	uint32_t ticks;        /* since the last sample */
+	uint32_t sample_calls; /* not 0: closed for a sample, for so many more calls at most */
 	pfn_t frames[PAGE_CACHE_SLOTS];
 };
 
@@ -64,6 +66,7 @@ void page_free_slow(struct page_allocator *pa, pfn_t head, unsigned order, uintp
 #define DESC_PAGES_SHIFT   4
 #define DESC_PAGES_MASK    0xfffffu
 #define DESC_RUN(pages)    ((uint64_t)PAGE_RUN | (uint64_t)(pages) << DESC_PAGES_SHIFT)
+#define DESC_POISON        0x10u
 #define DESC_CALLER_SHIFT  32
 #define DESC_CALLER(c)     ((uint64_t)(c) << DESC_CALLER_SHIFT)
 #define DESC_HEAD(order)   ((uint64_t)PAGE_HEAD | (uint64_t)(order) << DESC_ORDER_SHIFT)

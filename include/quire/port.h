@@ -81,6 +81,8 @@ struct misuse {
 	uint64_t bytes;         /* size of that object or class, or 0 */
 	const char *cache;      /* the cache or size class; "order 3", "run"; or NULL */
 	const char *freed_to;   /* what the caller took it for, when that is wrong: the same */
+	uint64_t found;         /* what stands there ... */
+	uint64_t expected;      /* ... instead of this; both 0 when that is not the point */
 	pfn_t pfn;              /* of the object, where `object` does not tell; else 0 */
 	uintptr_t caller;       /* who did it now, or found it */
 	uintptr_t allocated_by; /* who allocated it, 0 when not known */

@@ -10,6 +10,7 @@
 #include <quire/format.h>
 #include <quire/kheap_guard.h>
 #include <quire/log.h>
+#include <quire/memory.h>
 #include <quire/thread.h>
 #include <quire/time.h>
 
@@ -36,6 +37,7 @@ static void tick(void)
 	}
 	apic_end_of_interrupt();
 	kheap_guard_tick(&kernel_heap);
+	page_sample_tick(&kernel_pages);
 	sched_tick();
 }
 
