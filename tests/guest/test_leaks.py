@@ -9,7 +9,7 @@ MIB = 1 << 20
 
 @pytest.fixture(name="guest", scope="module")
 def fixture_guest(boot):
-    with boot(cpus=2, config="cmdline=kfence=off\n") as guest:
+    with boot(cpus=2, config="cmdline=debug=0 kfence=off\n") as guest:
         yield guest
 
 
@@ -156,7 +156,7 @@ def test_what_is_no_address(guest):
 
 
 def test_owner_of_guarded_objects(boot):
-    with boot(config="cmdline=kfence=every\n") as guest:
+    with boot(config="cmdline=debug=0 kfence=every\n") as guest:
         address = alloc(guest, "300")
         assert int(address, 16) >= 0xFFFFF10000000000
         found = owner(guest, hex(int(address, 16) + 299))
