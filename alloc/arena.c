@@ -21,6 +21,7 @@
  *   s->free = 0             for s in full
  *   s->free = objects       for s in empty
  *   current = NULL  =>  partial and empty are empty
+ *   partial[i] not empty  =>  bit i of filled
  *   s->owner = the arena's, for each of them
  * and
  *   cache->slabs = sum over its arenas of |{current}| + |partial| + |full| + |empty|
@@ -92,10 +93,20 @@ static bool may_keep_empty(const struct kmem_cache *cache)
 	       __atomic_load_n(&heap->empty_most, __ATOMIC_RELAXED);
 }
 
+static void keep_partial_locked(struct arena *a, struct slab *s)
+{
+	unsigned list = slab_fullness(a->cache, s->free);
+
+	a->filled |= 1u << list;
+	list_push_front(&a->partial[list], &s->link);
+}
+
+/* The fullest. */
 static struct slab *take_partial_locked(struct arena *a)
 {
-	for (unsigned i = 0; i < KMEM_FULLNESS; i++) {
-		struct slab *s = slab_at(list_first(&a->partial[i]));
+	for (; a->filled; a->filled &= a->filled - 1) {
+		unsigned list = (unsigned)__builtin_ctz(a->filled);
+		struct slab *s = slab_at(list_first(&a->partial[list]));
 
 		if (!s)
 			continue;
@@ -128,7 +139,7 @@ static void enlist_locked(struct arena *a, struct slab *s)
 	else if (s->free == a->cache->objects)
 		keep_empty_locked(a, s);
 	else
-		list_push_front(&a->partial[slab_fullness(a->cache, s->free)], &s->link);
+		keep_partial_locked(a, s);
 }
 
 void arena_refilled_locked(struct arena *a, struct slab *s, uint32_t was, uintptr_t caller)
@@ -138,6 +149,11 @@ void arena_refilled_locked(struct arena *a, struct slab *s, uint32_t was, uintpt
 
 	if (s == a->current)
 		return;
+	if (!was && is_empty && a->current && slab_is_quick(s) && may_keep_empty(cache)) {
+		list_remove(&s->link); /* nearly all, where slabs have few objects */
+		keep_empty_locked(a, s);
+		return;
+	}
 	if (was && !is_empty && slab_fullness(cache, was) == slab_fullness(cache, s->free))
 		return;
 	list_remove(&s->link);

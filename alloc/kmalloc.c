@@ -76,14 +76,17 @@ static void *cache_alloc_here(struct kmem_cache *cache, uintptr_t caller)
 {
 	struct kheap_visit visit = kheap_enter(cache->heap);
 	struct arena *a = arena_here(cache);
-	struct magazine *m;
+	struct magazine *m = magazine_there(cache);
 	void *object;
 
 	arena_lock(a);
-	object = arena_take_locked(a, caller);
+	if (likely(m != NULL))
+		object = magazine_refill_locked(m, caller);
+	else
+		object = arena_take_locked(a, caller);
 	arena_unlock(a);
-	/* Second, for it is a help, not a need. */
-	if (likely(object) && (m = magazine_own(cache, caller)) != NULL) {
+	/* Last, for it is a help, not a need. */
+	if (unlikely(object && !m) && (m = magazine_own(cache, caller)) != NULL) {
 		arena_lock(m->arena);
 		magazine_fill_locked(m);
 		arena_unlock(m->arena);

@@ -302,8 +302,11 @@ static inline void kheap_leave(struct kheap *heap, struct kheap_visit visit)
 /* This CPU's magazine of the cache, made if it has none; NULL if it cannot have one. No lock of an
  * arena is held. */
 struct magazine *magazine_own(struct kmem_cache *cache, uintptr_t caller);
-/* Put free objects of its arena's slabs into a magazine. */
+/* It, or NULL where there is none yet. */
+struct magazine *magazine_there(const struct kmem_cache *cache);
+/* Put free objects of its arena's slabs into a magazine; and take one, NULL when out of memory. */
 void magazine_fill_locked(struct magazine *m);
+must_check void *magazine_refill_locked(struct magazine *m, uintptr_t caller);
 /* Take some objects out of a full one, back to their slabs. */
 void magazine_make_room(struct magazine *m, uintptr_t caller);
 /* Push like kmalloc_fast.h, but of a slab it does not serve. False: `slot` is not LIVE any more. */

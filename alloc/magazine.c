@@ -247,6 +247,16 @@ static void magazine_shed_locked(struct magazine *m, unsigned keep, uintptr_t ca
 
 /* ---- magazines come and go ---- */
 
+struct magazine *magazine_there(const struct kmem_cache *cache)
+{
+	struct magazine *m;
+
+	if (cache->magazine >= KHEAP_MAGAZINES)
+		return NULL;
+	m = cache->heap->cpu[port_cpu()]->magazines[cache->magazine];
+	return m == &magazine_none ? NULL : m;
+}
+
 struct magazine *magazine_own(struct kmem_cache *cache, uintptr_t caller)
 {
 	struct kheap *heap = cache->heap;
@@ -317,6 +327,22 @@ void magazine_fill_locked(struct magazine *m)
 	}
 	magazine_set_top_locked(m, top);
 	arena_choose_draining_locked(a);
+}
+
+void *magazine_refill_locked(struct magazine *m, uintptr_t caller)
+{
+	struct arena *a = m->arena;
+	unsigned top;
+
+	if (unlikely(!a->current) && !arena_grow_locked(a, caller))
+		return NULL;
+	magazine_fill_locked(m);
+	top = m->top;
+	if (unlikely(!top)) /* a tracked slab */
+		return arena_take_locked(a, caller);
+	slot_set((uint8_t *)m->slots[top - 1], SLOT_LIVE);
+	__atomic_store_n(&m->word, m->word + MAGAZINE_OPERATION - 2, __ATOMIC_RELAXED);
+	return (void *)m->slots[top - 2];
 }
 
 void magazine_make_room(struct magazine *m, uintptr_t caller)

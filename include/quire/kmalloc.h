@@ -58,6 +58,7 @@ struct arena {
 	struct list full;
 	struct list empty; /* kept for the next burst */
 	uint32_t owner;    /* CPU, or ARENA_COMMON */
+	uint32_t filled;   /* a bit for each list of `partial` that is not empty, or was */
 };
 
 /* What one CPU keeps: for each cache a magazine, never NULL, and an arena; the last magazine is
