@@ -89,7 +89,7 @@ void pattern_give(struct page_allocator *pa, uint64_t frame, uint64_t pages, uin
 {
 	struct superblock *sb = superblock_at(pa, frame);
 
-	if (!(pa->watch & WATCH_DEBUG) || PORT_REDZONE || pages > PATTERNED_MOST)
+	if (!(pa->watch & WATCH_DEBUG) || PORT_REDZONE > 0 || pages > PATTERNED_MOST)
 		return;
 	for (uint64_t end = frame + pages; frame < end; frame++) {
 		if (bits_test(sb->fresh, frame_block(frame))) /* no descriptor to mark */
