@@ -242,6 +242,10 @@ static void test_boot_pool(void **state)
 	const struct region crossing[] = {U(GIB_PAGES - 5, 10)};
 	const struct region mmio[] = {U(MIB_PAGES, 1000), {{GIB_PAGES}, 1 << 30, REGION_MMIO}};
 	const struct region above[] = {U(MIB_PAGES, 1000), R(GIB_PAGES, 1 << 30)};
+	const struct region window[] = {U(MIB_PAGES, 1000),
+					{{4 * GIB_PAGES}, 4 * GIB_PAGES, REGION_MMIO},
+					U(9 * GIB_PAGES, 1000)};
+	const struct region hole[] = {U(MIB_PAGES, 1000), U(9 * GIB_PAGES, 1000)};
 	const struct region far[] = {U(MIB_PAGES, 1000), U((uint64_t)1 << 36, 1)};
 
 	(void)state;
@@ -257,6 +261,7 @@ static void test_boot_pool(void **state)
 	/* Nothing is mapped of device registers, nor of anything above all RAM. */
 	assert_int_equal(boot_pool_pages(mmio, 2, 2), fixed + first + 1);
 	assert_int_equal(boot_pool_pages(above, 2, 2), fixed + first + 1);
+	assert_int_equal(boot_pool_pages(window, 3, 3), boot_pool_pages(hole, 2, 3));
 	/* RAM at 256 TiB: a second of everything, and a superblock index of 262,145 entries. */
 	assert_int_equal(boot_pool_pages(far, 2, 2), fixed + 2 * (first - 1) + 257);
 }

@@ -71,6 +71,7 @@ static void test_names_match_whole(void **state)
 	assert_int_equal(memmap_type_from_name("MMIOPortSpace", 4), MEMMAP_MMIO);
 	assert_int_equal(memmap_type_from_name("MMIOPortSpace", 8), -1);
 	assert_int_equal(memmap_type_from_name("mmio", 4), -1);
+	assert_int_equal(memmap_type_from_name("XMIO", 4), -1);
 	assert_int_equal(memmap_type_from_name("unknown", 7), -1);
 	assert_int_equal(memmap_type_from_name("", 0), -1);
 	assert_int_equal(memmap_type_from_name("MMIO\0", 5), -1);

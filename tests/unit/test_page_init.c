@@ -296,6 +296,15 @@ static void test_figures(void **state)
 	}
 }
 
+static void test_low_memory_alone(void **state)
+{
+	(void)state;
+	page_setup(1, 300);
+	assert_int_equal(page_figures().free, 300);
+	assert_int_equal(page_alloc(&pa, 0, PAGE_BELOW_1M).n, 1);
+	page_verify();
+}
+
 /* A GiB of which only a part is described is not added as a whole. */
 static void test_a_gib_described_in_part(void **state)
 {
@@ -343,6 +352,7 @@ int main(void)
 		cmocka_unit_test(test_undescribed_pages_are_skipped),
 		cmocka_unit_test(test_twelve_terabytes),
 		cmocka_unit_test(test_figures),
+		cmocka_unit_test(test_low_memory_alone),
 		cmocka_unit_test(test_a_gib_described_in_part),
 		cmocka_unit_test(test_more_dirty_pageblocks_than_are_noted),
 	};
