@@ -78,8 +78,9 @@ static void print_heap(const struct address_about *a)
 			     (ull)h->object_bytes, (ull)h->object);
 		if (h->where != KHEAP_SLACK && h->object != a->address)
 			shell_printf(" (+%llu)", (ull)(a->address - h->object));
-		shell_printf("\n  slab       at 0x%llx, %llu pages; slot %u of %u, %u live\n",
-			     (ull)h->slab, (ull)h->slab_pages, h->slot, h->slots, h->slab_live);
+		shell_printf("\n  slab       at 0x%llx, %llu page%s; slot %u of %u, %u live\n",
+			     (ull)h->slab, (ull)h->slab_pages, h->slab_pages == 1 ? "" : "s",
+			     h->slot, h->slots, h->slab_live);
 	}
 	print_site("allocated", h->allocated_by);
 	print_site("freed", h->freed_by);
