@@ -287,11 +287,20 @@ void kheap_free_slower(struct kheap *heap, void *object, uintptr_t caller)
 		kheap_free_plain(heap, object, caller);
 }
 
+static slow_fn void kheap_free_debugged(struct kheap *heap, void *object, uintptr_t caller)
+{
+	debug_large_free(heap, object, caller);
+	large_free(heap, object, caller);
+}
+
+/* Jumps on, whatever it is: a frame would cost large objects 20 instructions. */
 void kheap_free_slow(struct kheap *heap, void *object, uintptr_t caller)
 {
-	if (unlikely(heap->debug) && object)
-		debug_large_free(heap, object, caller);
-	if (object)
+	if (!object)
+		return;
+	if (unlikely(heap->debug))
+		kheap_free_debugged(heap, object, caller);
+	else
 		large_free(heap, object, caller);
 }
 
