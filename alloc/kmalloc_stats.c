@@ -59,7 +59,7 @@ void kheap_stats(struct kheap *heap, struct kheap_stats *out)
 		.header_pages = heap->track_pages_held + heap->cpu_pages,
 		.large_pages = large.pages,
 		.guard_pages = heap->guard ? heap->guard->pages : 0,
-		.empty_pages = heap->empty_pages,
+		.empty_pages = __atomic_load_n(&heap->empty_pages, __ATOMIC_RELAXED),
 		.large_live = large.allocs - large.frees,
 		.large_allocs = large.allocs,
 		.large_frees = large.frees,

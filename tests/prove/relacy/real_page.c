@@ -160,6 +160,17 @@ void page_cpu_drain(struct page_allocator *p, unsigned cpu)
 	spin_unlock(&p->lock, irq);
 }
 
+void page_unlock_and_report(struct page_allocator *p, port_irq_t irq, uintptr_t caller)
+{
+	(void)caller;
+	spin_unlock(&p->lock, irq);
+}
+
+void pattern_end(struct page_allocator *p)
+{
+	(void)p;
+}
+
 void page_free_for(struct page_allocator *p, pfn_t head, unsigned order, uintptr_t caller)
 {
 	(void)head;
