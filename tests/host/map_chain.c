@@ -72,6 +72,18 @@ bool cmdline_bool(const char *key, bool fallback)
 	return fallback;
 }
 
+bool cmdline_get(const char *key, char *out, size_t size)
+{
+	(void)key, (void)out, (void)size;
+	return false;
+}
+
+int shell_parse_u64(const char *text, uint64_t *value)
+{
+	(void)text, (void)value;
+	return -EINVAL;
+}
+
 void log_write(enum log_level level, const char *tag, const char *format, ...)
 {
 	(void)level, (void)tag, (void)format;
