@@ -24,7 +24,6 @@
  * Lock: pa->lock; page_sample_tick() runs on its CPU with interrupts off.
  */
 #include "page_internal.h"
-#include <quire/shadow.h>
 
 #define PATTERN        0xfdfdfdfdfdfdfdfdull /* as an address, non-canonical */
 #define PATTERN_WORDS  (PAGE_BYTES / sizeof(uint64_t))
