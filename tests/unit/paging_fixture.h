@@ -17,6 +17,8 @@ struct cpu_features cpu_features;
 static uint64_t boot_next;
 static bool boot_dry;
 static unsigned flushes, shootdowns;
+/* What another CPU does while this one waits for all to forget. */
+static void (*meanwhile)(void);
 
 void tlb_flush_page(vaddr_t address)
 {
@@ -26,7 +28,12 @@ void tlb_flush_page(vaddr_t address)
 
 void tlb_shootdown(void)
 {
+	void (*once)(void) = meanwhile;
+
 	shootdowns++;
+	meanwhile = NULL;
+	if (once)
+		once();
 }
 
 void *boot_alloc(size_t bytes)

@@ -17,6 +17,7 @@ static void setup(uint64_t pages)
 	paging_setup((512 + RAM_PAGES) * PAGE_BYTES);
 	host_pages_init(&kernel_pages, ram, 1);
 	host_misuse_reset();
+	shootdowns = 0;
 	stack_window_init(root);
 }
 
@@ -79,6 +80,51 @@ static void a_thousand_stacks_leave_nothing_behind(void **state)
 		assert_int_equal(free_pages(), before);
 		assert_null(page_check(&kernel_pages));
 	}
+}
+
+static void *last_but_one, *newcomer;
+
+static void free_the_other(void)
+{
+	port_stack_free(last_but_one, PAGE_BYTES);
+}
+
+static void allocate(void)
+{
+	newcomer = port_stack_alloc(PAGE_BYTES);
+}
+
+/* Each still has its slot when the other looks: one of them must take the table along. */
+static void two_cpus_freeing_the_last_two_leave_no_table(void **state)
+{
+	uint64_t before;
+	void *last;
+
+	(void)state;
+	setup(4096);
+	before = free_pages();
+	assert_non_null(last = port_stack_alloc(PAGE_BYTES));
+	assert_non_null(last_but_one = port_stack_alloc(PAGE_BYTES));
+	meanwhile = free_the_other;
+	port_stack_free(last, PAGE_BYTES);
+	assert_int_equal(free_pages(), before);
+	assert_int_equal(shootdowns, 2);
+}
+
+/* While others may remember a table, its addresses go to nobody. */
+static void a_block_whose_table_leaves_gives_out_no_slot(void **state)
+{
+	void *last;
+
+	(void)state;
+	setup(4096);
+	assert_non_null(last = port_stack_alloc(PAGE_BYTES));
+	meanwhile = allocate;
+	port_stack_free(last, PAGE_BYTES);
+	assert_int_equal((uintptr_t)newcomer - (uintptr_t)last, 64 * SLOT_BYTES);
+	assert_ptr_equal(port_stack_alloc(PAGE_BYTES), last);
+	port_stack_free(newcomer, PAGE_BYTES);
+	port_stack_free(last, PAGE_BYTES);
 }
 
 /* With k pages left, k = 0 .. 4, a stack of 4 pages and its page table do not fit. */
@@ -166,6 +212,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_stack_has_a_guard_below_and_the_pattern_inside),
 		cmocka_unit_test(a_thousand_stacks_leave_nothing_behind),
+		cmocka_unit_test(two_cpus_freeing_the_last_two_leave_no_table),
+		cmocka_unit_test(a_block_whose_table_leaves_gives_out_no_slot),
 		cmocka_unit_test(running_out_at_every_step_undoes_the_rest),
 		cmocka_unit_test(running_out_of_slots_is_no_disaster_either),
 		cmocka_unit_test(sizes_and_addresses_are_checked),

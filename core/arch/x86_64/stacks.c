@@ -10,10 +10,12 @@
  * first stack and freed with its last, so that after any number of threads
  *
  *   pages held = sum over live stacks (stack pages) + blocks with a live stack
+ *   mapped[block] = 0  <=>  directories[block] = 0
  *
  * Other CPUs may remember where a stack was. So freeing goes: out of the tables, every CPU told,
- * and only then slot and frames to the next. A block whose table goes with its last
- * stack gives out no slots in between (its bit in not_full is clear).
+ * and only then slot and frames to the next. Whoever unmaps a block's last stack takes its table
+ * along, though the slots of others may still be on their way; the block gives out none in
+ * between (`leaving`).
  *
  * LOCK_RANK_STACKS guards the bits and the tables; the telling is done without it.
  */
@@ -35,7 +37,9 @@ _Static_assert(BLOCK_SLOTS *SLOT_PAGES == TABLE_ENTRIES, "a block is a page tabl
 
 static struct spinlock lock = SPINLOCK_INIT(LOCK_RANK_STACKS);
 static uint64_t used[STACK_BLOCKS];          /* a bit a slot */
-static uint64_t not_full[STACK_BLOCKS / 64]; /* a bit a block with a free slot */
+static uint8_t mapped[STACK_BLOCKS];         /* stacks in the block's table */
+static uint64_t not_full[STACK_BLOCKS / 64]; /* a bit a block that gives out slots */
+static uint64_t leaving[STACK_BLOCKS / 64];  /* a bit a block whose table is being taken out */
 static uint64_t *directories;                /* the window's PDs, one after the other */
 
 void stack_window_init(uint64_t *root)
@@ -76,7 +80,7 @@ static void slot_give(uint64_t slot)
 	uint64_t block = slot / BLOCK_SLOTS;
 
 	used[block] &= ~((uint64_t)1 << slot % BLOCK_SLOTS);
-	not_full[block / 64] |= (uint64_t)1 << block % 64;
+	not_full[block / 64] |= (uint64_t)1 << block % 64 & ~leaving[block / 64];
 }
 
 /* The block's page table, made when there is none. NULL when out of memory. */
@@ -92,14 +96,15 @@ static uint64_t *block_table(uint64_t block)
 	return table_of(directories[block]);
 }
 
-/* The table of a block whose only stack is in `slot`, taken out; else PFN_NONE. */
-static pfn_t detach_table(uint64_t slot)
+/* The table of a block that has no stack any more, taken out; else PFN_NONE. */
+static pfn_t detach_table(uint64_t block)
 {
-	uint64_t block = slot / BLOCK_SLOTS, entry = directories[block];
+	uint64_t entry = directories[block], bit = (uint64_t)1 << block % 64;
 
-	if (used[block] != (uint64_t)1 << slot % BLOCK_SLOTS)
+	if (mapped[block])
 		return PFN_NONE;
-	not_full[block / 64] &= ~((uint64_t)1 << block % 64);
+	leaving[block / 64] |= bit;
+	not_full[block / 64] &= ~bit;
 	directories[block] = 0;
 	/* The CPU may have cached the table; any address of the block makes it forget. */
 	tlb_flush_page((vaddr_t){STACK_WINDOW_BASE + block * level_bytes(1)});
@@ -122,6 +127,7 @@ static bool map_stack(uint64_t slot, const pfn_t *frames, size_t pages)
 		assert(!table[first + i]);
 		table[first + i] = pfn_to_paddr(frames[i]).a | PTE_PRESENT | PTE_WRITE | pte_nx();
 	}
+	mapped[slot / BLOCK_SLOTS]++;
 	return true;
 }
 
@@ -178,24 +184,28 @@ static void unmap_stack(uint64_t slot, pfn_t *frames, size_t pages)
 		table[first + i] = 0;
 		tlb_flush_page((vaddr_t){slot_top(slot) - (pages - i) * PAGE_BYTES});
 	}
+	mapped[slot / BLOCK_SLOTS]--;
 }
 
 void port_stack_free(void *stack, size_t bytes)
 {
 	size_t pages = bytes_to_pages(bytes);
 	uint64_t slot = ((uintptr_t)stack - STACK_WINDOW_BASE) / SLOT_BYTES;
+	uint64_t block = slot / BLOCK_SLOTS;
 	pfn_t frames[STACK_PAGES_MAX], table;
 	port_irq_t irq;
 
 	assert(pages && pages <= STACK_PAGES_MAX && slot < STACK_BLOCKS * BLOCK_SLOTS);
 	assert((uintptr_t)stack == slot_top(slot) - pages * PAGE_BYTES);
 	irq = spin_lock(&lock);
-	assert(used[slot / BLOCK_SLOTS] >> slot % BLOCK_SLOTS & 1);
+	assert(used[block] >> slot % BLOCK_SLOTS & 1);
 	unmap_stack(slot, frames, pages);
-	table = detach_table(slot);
+	table = detach_table(block);
 	spin_unlock(&lock, irq);
 	tlb_shootdown();
 	irq = spin_lock(&lock);
+	if (!pfn_is_none(table))
+		leaving[block / 64] &= ~((uint64_t)1 << block % 64);
 	slot_give(slot);
 	spin_unlock(&lock, irq);
 	if (!pfn_is_none(table))
