@@ -16,6 +16,7 @@
  * closed or not online.
  */
 #include "kmalloc_debug.h"
+#include "kmalloc_guard.h"
 
 #define LARGE_PAGES_MAX ((uint64_t)1 << PAGE_ORDER_MAX)
 
@@ -151,6 +152,18 @@ static slow_fn pfn_t large_take_hard(struct kheap *heap, uint64_t pages, uintptr
 	return head;
 }
 
+/* A large object is never guarded. Were this CPU closed until a small one comes, all were slow. */
+static void large_postpone_sample(struct kheap *heap)
+{
+	port_irq_t irq;
+
+	if (likely(!guard_is_due(heap)))
+		return;
+	irq = spin_lock(&heap->lock);
+	guard_postpone_locked(heap);
+	spin_unlock(&heap->lock, irq);
+}
+
 static slow_fn void *large_alloc_slow(struct kheap *heap, size_t bytes, unsigned flags,
 				      uintptr_t caller)
 {
@@ -160,6 +173,7 @@ static slow_fn void *large_alloc_slow(struct kheap *heap, size_t bytes, unsigned
 
 	if (PORT_REDZONE && !(bytes & PAGE_MASK))
 		pages++; /* or there would be no room for a redzone */
+	large_postpone_sample(heap);
 	if (large_must_fail(heap, bytes, caller))
 		return NULL;
 	if (likely(pages <= LARGE_PAGES_MAX))

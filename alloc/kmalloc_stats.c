@@ -20,7 +20,7 @@ static void cache_stats_locked(struct kmem_cache *cache, struct kmem_cache_stats
 		.objects_per_slab = cache->objects,
 		.slab_pages = 1u << cache->order,
 		.waste_bytes = slab_bytes - cache->object_bytes * cache->slots,
-		.slabs = cache->slabs,
+		.slabs = __atomic_load_n(&cache->slabs, __ATOMIC_RELAXED),
 		.live = counts.allocs - counts.frees,
 		.allocs = counts.allocs,
 		.frees = counts.frees,
@@ -69,12 +69,13 @@ void kheap_stats(struct kheap *heap, struct kheap_stats *out)
 	list_for_each (node, &heap->caches) {
 		struct kmem_cache *cache = list_entry(node, struct kmem_cache, link);
 		struct magazine_counts counts = cache_counts_locked(cache);
+		uint64_t slabs = __atomic_load_n(&cache->slabs, __ATOMIC_RELAXED);
 
 		if (cache_is_of_books(cache)) {
-			out->header_pages += cache->slabs << cache->order;
+			out->header_pages += slabs << cache->order;
 			continue;
 		}
-		out->slab_pages += cache->slabs << cache->order;
+		out->slab_pages += slabs << cache->order;
 		out->live_objects += counts.allocs - counts.frees;
 		out->live_bytes += (counts.allocs - counts.frees) * cache->object_bytes;
 		out->cached_objects += counts.objects;

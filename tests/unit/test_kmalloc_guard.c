@@ -170,15 +170,19 @@ static void test_a_free_does_not_wait_for_the_sample(void **state)
 
 static void test_large_objects_are_not_guarded(void **state)
 {
-	void *object;
+	static const size_t sizes[] = {PAGE_BYTES + 1, KMALLOC_SMALL_MAX + 1, 65536};
 
 	(void)state;
 	kheap_guard_rate(&kernel_heap, 1);
-	kheap_guard_tick(&kernel_heap);
-	object = kmalloc(PAGE_BYTES + 1);
-	assert_false(is_guarded(object));
-	assert_ptr_equal(kernel_heap.cpu[0], kernel_heap.online[0]);
-	kfree(object);
+	for (size_t i = 0; i < array_len(sizes); i++) {
+		void *object;
+
+		kheap_guard_tick(&kernel_heap);
+		object = kmalloc(sizes[i]);
+		assert_false(is_guarded(object));
+		assert_ptr_equal(kernel_heap.cpu[0], kernel_heap.online[0]);
+		kfree(object);
+	}
 }
 
 static void test_rate_0_stops(void **state)
