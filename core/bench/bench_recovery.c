@@ -28,9 +28,54 @@ static size_t count; /* of frames, as filled */
 static struct block *held;
 static size_t held_count;
 
+/* Is the memory of that kind given out? */
+static bool is_given_out(enum region_kind kind)
+{
+	return kind == REGION_USABLE || kind == REGION_RECLAIMABLE;
+}
+
+/* Free pages in the pageblock of `frame`, unless they are counted: `last` is the one counted last. */
+static uint64_t free_in_block(uint64_t frame, uint64_t *last)
+{
+	struct page_about about;
+
+	if (frame / PAGEBLOCK_PAGES == 0 || frame / PAGEBLOCK_PAGES == *last)
+		return 0;
+	*last = frame / PAGEBLOCK_PAGES;
+	page_about(&kernel_pages, pfn(frame), &about);
+	return about.block_free;
+}
+
 /*
- * Whole blocks there are, and could be: of the free pages but those of pageblock 0, which is kept
- * for who needs low memory and never whole.
+ * Free pages of pageblocks that are never whole, because firmware, the kernel or nothing at all
+ * has the rest: those at either end of each stretch of memory. Not pageblock 0's.
+ */
+static uint64_t free_beside_reserved(void)
+{
+	uint64_t sum = 0, last = UINT64_MAX;
+	size_t count_regions;
+	const struct region *r = memory_regions(&count_regions), *end = r + count_regions;
+
+	while (r < end) {
+		uint64_t first = r->start.n, next = first;
+
+		for (; r < end && r->start.n == next && is_given_out(r->kind); r++)
+			next += r->pages;
+		if (next == first) {
+			r++;
+			continue;
+		}
+		if (first % PAGEBLOCK_PAGES)
+			sum += free_in_block(first, &last);
+		if (next % PAGEBLOCK_PAGES)
+			sum += free_in_block(next - 1, &last);
+	}
+	return sum;
+}
+
+/*
+ * Whole blocks there are, and could be: of the free pages but those whose pageblock is never
+ * whole. Pageblock 0 is kept for who needs low memory.
  */
 static void count_blocks(uint64_t *whole, uint64_t *possible)
 {
@@ -41,7 +86,8 @@ static void count_blocks(uint64_t *whole, uint64_t *possible)
 	page_cpu_drain(&kernel_pages, port_cpu());
 	port_irq_restore(irq);
 	page_stats(&kernel_pages, &stats);
-	*possible = (stats.free - stats.zone[PAGE_ZONE_LOW].free) / PAGEBLOCK_PAGES;
+	*possible = (stats.free - stats.zone[PAGE_ZONE_LOW].free - free_beside_reserved()) /
+		    PAGEBLOCK_PAGES;
 	*whole = 0;
 	for (unsigned k = PAGEBLOCK_SHIFT; k <= PAGE_ORDER_MAX; k++)
 		*whole += stats.free_blocks[k] << (k - PAGEBLOCK_SHIFT);
