@@ -47,7 +47,9 @@ def table(headings, rows):
 def verdict(median, goal):
     """'met', 'stretch', or how far off; '' without a target."""
     if "least" in goal:
-        return "met" if median >= goal["least"] else f"{median - goal['least']:+.1f}"
+        missed = 100 * (1 - median / goal["least"])
+        return "met" if missed <= 0 else f"missed by {missed:.1g} %" if missed < 1 \
+            else f"missed by {missed:.0f} %"
     if "target" not in goal:
         return ""
     if median > goal["target"]:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Memory at the prompt: what is free, where an object lies, what a wrong free does."""
 
+import re
+
 import pytest
 from books import assert_balanced, assert_checks, assert_comes_back, counters
 
@@ -11,9 +13,15 @@ def addresses(text):
     return [int(word.rstrip(",:;)"), 16) for word in text.split() if word.startswith("0x")]
 
 
+def shadow_pages(guest):
+    """What a build that checks every access keeps for that: 0 in others."""
+    said = re.search(r"every access is checked: (\d+) pages", "\n".join(guest.lines.done))
+    return int(said[1]) if said else 0
+
+
 def test_97_percent_are_free(guest):
     mem = assert_balanced(guest)
-    assert mem["free_pages"] >= 0.97 * mem["ram_pages"], mem
+    assert mem["free_pages"] >= 0.97 * (mem["ram_pages"] - shadow_pages(guest)), mem
 
 
 def test_mem_in_words_says_the_same(guest):
