@@ -5,7 +5,7 @@
 #include <quire/memory.h>
 #include <quire/thread.h>
 
-#define TRIES  50 /* times 20 ms for ended threads to be reaped */
+#define TRIES  250 /* times 20 ms for ended threads to be reaped */
 #define TRY_NS 20000000ull
 
 void books_take(struct books *out)

@@ -17,8 +17,8 @@ void books_take(struct books *out);
 const char *books_compare(const struct books *before, const struct books *after);
 
 /*
- * The same, after the kernel had a while to bury threads and take their memory back: up to a
- * second. *after is the last look.
+ * The same, after the kernel had a while to bury threads and take their memory back: up to five
+ * seconds. *after is the last look.
  */
 const char *books_come_back(const struct books *before, struct books *after);
 

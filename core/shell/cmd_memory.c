@@ -185,7 +185,7 @@ static void mem_print_parts(const struct memory_stats *m, const struct kheap_sta
 	char a[12], b[12], c[12], d[12], e[12];
 
 	shell_printf("\nused      kmalloc slabs %s, slab headers %s, large objects %s,\n"
-		     "          guarded objects %s, stacks and page tables %s\n",
+		     "          guarded objects %s, other pages (stacks, tables, ...) %s\n",
 		     format_bytes(a, heap->slab_pages * PAGE_BYTES),
 		     format_bytes(b, heap->header_pages * PAGE_BYTES),
 		     format_bytes(c, heap->large_pages * PAGE_BYTES),

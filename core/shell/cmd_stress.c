@@ -7,6 +7,7 @@
  * It passes when no content was damaged, every validator was content every time, no thread
  * is left, and each figure is exactly what it was.
  */
+#include "books.h"
 #include "table.h"
 #include <quire/errno.h>
 #include <quire/kmalloc.h>
@@ -29,20 +30,16 @@ static const struct {
 } plan[] = {{"churn", 1}, {"mixed", 1}, {"producer-consumer", 1}, {"lives", 1}, {"sleep", 2}};
 
 /* What must come back. */
-struct figures {
-	uint64_t free_pages, used_pages, live_objects, live_bytes, large_live, threads;
-};
-
 static const struct figure {
 	const char *name;
 	size_t offset;
 } figure_names[] = {
-	{"free_pages", offsetof(struct figures, free_pages)},
-	{"used_pages", offsetof(struct figures, used_pages)},
-	{"live_objects", offsetof(struct figures, live_objects)},
-	{"live_bytes", offsetof(struct figures, live_bytes)},
-	{"large_live", offsetof(struct figures, large_live)},
-	{"threads", offsetof(struct figures, threads)},
+	{"free_pages", offsetof(struct books, free_pages)},
+	{"live_objects", offsetof(struct books, live_objects)},
+	{"live_bytes", offsetof(struct books, live_bytes)},
+	{"large_live", offsetof(struct books, large_live)},
+	{"large_pages", offsetof(struct books, large_pages)},
+	{"threads", offsetof(struct books, threads)},
 };
 
 struct stress {
@@ -53,55 +50,27 @@ struct stress {
 	uint64_t from_ns, checks, errors_before;
 	uint64_t work_before; /* operations of workloads before this */
 	const char *wrong;    /* what a validator said */
-	struct figures before, after;
+	struct books before, after;
 };
 
-static uint64_t figure(const struct figures *f, const struct figure *which)
+static uint64_t figure(const struct books *f, const struct figure *which)
 {
 	return *(const uint64_t *)((const char *)f + which->offset);
 }
 
-static struct figures figures_now(void)
+/* Ended threads are freed a little later, by the reaper: when the books stand still. */
+static void books_settled(struct books *out)
 {
-	struct memory_stats memory;
-	struct kheap_stats heap;
-	struct sched_stats sched;
+	struct books last;
 
-	memory_settle();
-	memory_stats(&memory);
-	kheap_stats(&kernel_heap, &heap);
-	sched_stats(&sched);
-	return (struct figures){
-		.free_pages = memory.free_pages,
-		.used_pages = memory.used_pages,
-		.live_objects = heap.live_objects,
-		.live_bytes = heap.live_bytes,
-		.large_live = heap.large_live,
-		.threads = sched.threads,
-	};
-}
-
-static bool figures_equal(const struct figures *a, const struct figures *b)
-{
-	for (size_t i = 0; i < array_len(figure_names); i++)
-		if (figure(a, &figure_names[i]) != figure(b, &figure_names[i]))
-			return false;
-	return true;
-}
-
-/* Ended threads are freed a little later, by the reaper. */
-static struct figures figures_settled(const struct figures *wanted)
-{
-	struct figures now = figures_now(), last;
-
+	books_take(out);
 	for (unsigned i = 0; i < SETTLE_TRIES; i++) {
-		last = now;
+		last = *out;
 		(void)thread_sleep_ns(LOOK_NS / 4);
-		now = figures_now();
-		if (figures_equal(&now, wanted ? wanted : &last))
-			break;
+		books_take(out);
+		if (!books_compare(&last, out))
+			return;
 	}
-	return now;
 }
 
 /* Allocations, frees, messages sent and received, threads, sleeps: of all workloads since the boot. */
@@ -190,7 +159,7 @@ static void print_figures(const struct stress *s)
 	}
 }
 
-static void json_figures(struct json *j, const char *key, const struct figures *f)
+static void json_figures(struct json *j, const char *key, const struct books *f)
 {
 	json_object(j, key);
 	for (size_t i = 0; i < array_len(figure_names); i++)
@@ -201,7 +170,7 @@ static void json_figures(struct json *j, const char *key, const struct figures *
 static int report(const struct stress *s, int error)
 {
 	uint64_t errors, done = work_done(&errors) - s->work_before;
-	bool ok = !error && !s->wrong && figures_equal(&s->before, &s->after);
+	bool ok = !error && !s->wrong && !books_compare(&s->before, &s->after);
 	char count[28];
 	struct json j;
 
@@ -231,7 +200,7 @@ static int stress(struct stress *s)
 {
 	int error, end;
 
-	s->before = figures_settled(NULL);
+	books_settled(&s->before);
 	s->work_before = work_done(&s->errors_before);
 	error = start_all(s);
 	if (error)
@@ -241,7 +210,7 @@ static int stress(struct stress *s)
 	end = workload_end_all(120 * NS_PER_S);
 	if (end)
 		shell_error("some threads do not end");
-	s->after = figures_settled(&s->before);
+	(void)books_come_back(&s->before, &s->after);
 	validate(s);
 	return report(s, error ? error : end);
 }
