@@ -3,16 +3,16 @@
  * Magazines: free objects in the hands of one CPU, a stack a cache. This file
  * moves objects between them and the slabs, many at a time.
  *
- *            fill: to 3/4                 pop: kmalloc
+ *            fill: to 5/8                 pop: kmalloc
  *   slabs ────────────────► ┌──────────┐ ──────────────►  callers
  *         ◄──────────────── └──────────┘ ◄──────────────
- *            shed: to 1/4                 push: kfree
+ *            shed: to 3/8                 push: kfree
  *
  * In a burst of allocations, or of frees, the magazine's room grows from some KiB worth of
  * objects to the most it can hold; the first turn makes it small again.
  *
- * Half a magazine lies between the two limits, so no pattern of calls comes here
- * more often than once in that many. What was put in first is shed first.
+ * Three eighths of a magazine lie between each limit and its end, so no pattern of calls comes
+ * here more often than once in that many. What was put in first is shed first.
  *
  * Invariant, for every cache:
  *
@@ -36,7 +36,7 @@
 #define BURST_SLABS  16 /* and in a burst */
 #define BURST_STREAK 4  /* after so many fills, or sheds, in a row the next is part of a burst: */
 #define BURST_PURE   8 /* if of the calls in between no more than one in so many was the other way */
-#define FILL_TO      5
+#define FILL_TO      5 /* eighths of the room */
 #define SHED_TO      3
 
 struct magazine magazine_none;

@@ -128,8 +128,6 @@ static const char *check_open_block(const struct page_allocator *pa, const struc
 
 static const char *check_fresh_block(const struct superblock *sb, unsigned block, struct tally *t)
 {
-	if (!bits_test(sb->described, block))
-		return "an undescribed pageblock is in use";
 	for (unsigned c = 0; c < PARTIAL_LISTS; c++)
 		if (bits_test(sb->class_map[c], block))
 			return "an untouched pageblock has a class";

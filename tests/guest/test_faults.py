@@ -8,6 +8,7 @@ and resumed for each of them: a fifth of the time of a boot.
 import re
 
 import pytest
+from endings import provoke
 
 PLAIN = {"memory": 128 << 20, "cpu": "max"}
 
@@ -61,16 +62,6 @@ def names(guest):
 
 def resume(boot, saved):
     return boot(prompt=False, resume=saved[0], **PLAIN)
-
-
-def provoke(guest, action):
-    """Everything printed from the action to the end; the end."""
-    guest.type("")
-    guest.wait_prompt()
-    start = len(guest.lines.done)
-    action(guest)
-    ending = guest.wait_end(60)
-    return "\n".join(guest.lines.done[start:]), ending
 
 
 def assert_report(text, ending, pattern, backtrace=True):

@@ -7,7 +7,7 @@ In a build that checks every access (preset kasan): each kind of wrong access, p
 import re
 
 import pytest
-from books import assert_balanced, assert_checks, assert_comes_back, counters
+from endings import assert_survives_work, provoke
 
 MACHINE = {"memory": 256 << 20, "cpu": "max"}
 
@@ -50,16 +50,6 @@ def fixture_saved(boot, tmp_path_factory):
     return path, listed
 
 
-def provoke(boot, saved, line):
-    with boot(prompt=False, resume=saved[0], **MACHINE) as guest:
-        guest.type("")
-        guest.wait_prompt()
-        start = len(guest.lines.done)
-        guest.type(line)
-        ending = guest.wait_end(60)
-        return "\n".join(guest.lines.done[start:]), ending
-
-
 def assert_report(text, ending, patterns):
     assert ending.reason == "debug-exit", f"{ending}\n{text}"
     assert text.count("*** KASAN: ") == 1, text
@@ -75,18 +65,11 @@ def test_every_access_on_offer_is_tested(saved):
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_access(boot, saved, name):
-    text, ending = provoke(boot, saved, f"test misuse {name}")
+    with boot(prompt=False, resume=saved[0], **MACHINE) as guest:
+        text, ending = provoke(guest, lambda g: g.type(f"test misuse {name}"))
     assert_report(text, ending, REPORTS[name])
 
 
 def test_what_the_kernel_does_is_clean(boot):
-    """The self tests and some work on two CPUs: no report. (All tests: tools/test --preset.)"""
     with boot(cpus=2, **MACHINE) as guest:
-        before = counters(guest)
-        guest.run("spawn churn --count 2 --seconds 2")
-        guest.run("spawn producer-consumer --count 2 --seconds 2")
-        assert_comes_back(guest, before, seconds=120)
-        result = guest.run_json("test --json", timeout=240)
-        assert result["failed"] == 0 and result["passed"] >= 8, result
-        assert_balanced(guest)
-        assert_checks(guest)
+        assert_survives_work(guest)

@@ -4,7 +4,7 @@
 import re
 
 import pytest
-from books import assert_balanced, assert_checks, assert_comes_back, counters
+from endings import assert_survives_work, provoke
 
 MACHINE = {"memory": 128 << 20, "cpu": "max"}
 REPORTS = {
@@ -26,25 +26,12 @@ def fixture_saved(boot, tmp_path_factory):
 @pytest.mark.parametrize("name", REPORTS)
 def test_undefined_behaviour(boot, saved, name):
     with boot(prompt=False, resume=saved, **MACHINE) as guest:
-        guest.type("")
-        guest.wait_prompt()
-        start = len(guest.lines.done)
-        guest.type(f"test fault {name}")
-        ending = guest.wait_end(60)
-        text = "\n".join(guest.lines.done[start:])
+        text, ending = provoke(guest, lambda g: g.type(f"test fault {name}"))
     assert ending.reason == "debug-exit", f"{ending}\n{text}"
     assert REPORTS[name] in text, text
     assert re.search(r"arch_provoke\+0x", text), text
 
 
 def test_what_the_kernel_does_is_clean(boot):
-    """The self tests and some work on two CPUs: no report. (All tests: tools/test --preset.)"""
     with boot(cpus=2, **MACHINE) as guest:
-        before = counters(guest)
-        guest.run("spawn churn --count 2 --seconds 2")
-        guest.run("spawn producer-consumer --count 2 --seconds 2")
-        assert_comes_back(guest, before, seconds=120)
-        result = guest.run_json("test --json", timeout=240)
-        assert result["failed"] == 0 and result["passed"] >= 8, result
-        assert_balanced(guest)
-        assert_checks(guest)
+        assert_survives_work(guest)

@@ -103,16 +103,23 @@ static void test_double_free_of_a_cached_page(void **state)
 }
 
 /* As two CPUs that free a page in the same instant leave it: in both caches. */
-static void test_a_page_in_two_caches(void **state)
+static pfn_t cached_twice(void)
 {
 	pfn_t f = page_alloc(&pa, 0, PAGE_ANY);
 	uint64_t word = pa.descs[f.n].word;
 
-	(void)state;
 	page_free(&pa, f, 0);
 	host_cpu = 1;
 	pa.descs[f.n].word = word;
 	page_free(&pa, f, 0);
+	return f;
+}
+
+static void test_a_page_in_two_caches(void **state)
+{
+	pfn_t f = cached_twice();
+
+	(void)state;
 	assert_string_equal(page_check(&pa), "a cached page has an owner, or is cached twice");
 	assert_int_equal(page_alloc(&pa, 0, PAGE_ANY).n, f.n);
 	host_cpu = 0;
@@ -122,14 +129,8 @@ static void test_a_page_in_two_caches(void **state)
 
 static void test_the_drain_finds_it_too(void **state)
 {
-	pfn_t f = page_alloc(&pa, 0, PAGE_ANY);
-	uint64_t word = pa.descs[f.n].word;
-
 	(void)state;
-	page_free(&pa, f, 0);
-	host_cpu = 1;
-	pa.descs[f.n].word = word;
-	page_free(&pa, f, 0);
+	(void)cached_twice();
 	page_cpu_drain(&pa, 1);
 	page_cpu_drain(&pa, 0);
 	assert_refused("page freed by two CPUs at once");
