@@ -12,13 +12,14 @@
  * So an object has a redzone behind it, and the slot before its own has one in front of it (but
  * for the first of a slab). Room for it comes from a larger class: the smallest that also keeps the
  * alignment promised for the size. A freed object waits in quarantine: its slot stays LIVE in the
- * slab, marked `held` in the record, until QUARANTINE_LONG others were freed. So a second free, or a
+ * slab, HELD in the record, until QUARANTINE_LONG others were freed. So a second free, or a
  * write after the first, is seen before the slot has a new owner.
  *
  * Everything comes here, since the magazines are closed (quire/alloc_watch.h).
  *
- * Lock: heap->lock for the ring and `held`. Redzones and poison are written by who owns the
- * slot: allocating, freeing, or taking it out of the ring.
+ * Lock: heap->lock for the ring, and for taking a slot from its owner. Redzones and poison are
+ * written by who moves the slot: allocating, freeing, or taking it out of the ring; the validator
+ * passes such by.
  */
 #include "kmalloc_debug.h"
 
@@ -178,14 +179,17 @@ static void mend_zones(const struct slab *s, unsigned slot)
 
 /* ---- a slot's life ---- */
 
-void debug_slab_made(struct slab *s)
+void debug_slab_made(const struct kheap *heap, struct slab *s)
 {
+	struct slab_debug *d = slab_debug(heap, s);
+
 	for (unsigned slot = 0; slot < s->cache->slots; slot++) {
 		uint8_t *object = slab_object(s, slot);
 
 		__builtin_memset(object, BYTE_FREED, poisoned_bytes(s->cache));
 		if (has_zone(s->cache))
 			__builtin_memset(object + poisoned_bytes(s->cache), BYTE_ZONE, DEBUG_ZONE);
+		debug_set_held(d, slot, DEBUG_MOVING);
 	}
 }
 
@@ -207,6 +211,7 @@ static void slot_begin(struct kheap *heap, void *object, size_t asked, uintptr_t
 	if (has_zone(s->cache))
 		__builtin_memset(bytes_of(object) + asked, BYTE_ZONE,
 				 s->cache->object_bytes - asked);
+	debug_set_held(d, slot, DEBUG_OWNED);
 	if (wrong)
 		port_misuse(&m);
 }
@@ -237,9 +242,7 @@ size_t debug_size(const struct kheap *heap, const struct slab *s, unsigned slot)
 
 	if (!d)
 		return s->cache->object_bytes;
-	if (d->held[slot])
-		return 0;
-	return d->asked[slot];
+	return debug_held(d, slot) == DEBUG_OWNED ? d->asked[slot] : 0;
 }
 
 /* ---- quarantine ---- */
@@ -253,9 +256,9 @@ static void let_go(struct kheap *heap, void *object, uintptr_t caller)
 	struct misuse m = {.caller = caller};
 	bool wrong = was_written_free(s, slot, &m);
 
+	debug_set_held(slab_debug(heap, s), slot, DEBUG_MOVING);
 	if (wrong)
 		__builtin_memset(object, BYTE_FREED, poisoned_bytes(s->cache));
-	slab_debug(heap, s)->held[slot] = 0;
 	kheap_free_plain(heap, object, freed_by);
 	if (wrong)
 		port_misuse(&m);
@@ -297,10 +300,11 @@ void debug_drain(struct kheap *heap)
 	}
 }
 
-/* Its caller has freed it: `held` is set, so nobody else can. */
+/* Its caller has freed it: it is MOVING, so nobody else can. */
 static void slot_end(struct kheap *heap, struct slab *s, unsigned slot, uintptr_t caller)
 {
-	uint64_t asked = slab_debug(heap, s)->asked[slot];
+	struct slab_debug *d = slab_debug(heap, s);
+	uint64_t asked = d->asked[slot];
 	void *object = slab_object(s, slot), *oldest;
 	struct misuse before = {.caller = caller}, behind = {.caller = caller};
 	bool underrun = was_underrun(s, slot, asked, &before);
@@ -312,6 +316,7 @@ static void slot_end(struct kheap *heap, struct slab *s, unsigned slot, uintptr_
 	s->track->freed_by[slot] = (uint32_t)caller;
 	__builtin_memset(object, BYTE_FREED, poisoned_bytes(s->cache));
 	irq = spin_lock(&heap->lock);
+	debug_set_held(d, slot, DEBUG_HELD);
 	oldest = quarantine_push_locked(heap->debug, object);
 	spin_unlock(&heap->lock, irq);
 	if (underrun)
@@ -333,11 +338,11 @@ bool debug_free(struct kheap *heap, void *object, uintptr_t caller)
 		spin_unlock(&heap->lock, irq);
 		return false;
 	}
-	if (d->held[slot]) {
+	if (debug_held(d, slot) != DEBUG_OWNED) {
 		kheap_refuse(heap, object, NULL, caller, irq);
 		return true;
 	}
-	d->held[slot] = 1;
+	debug_set_held(d, slot, DEBUG_MOVING);
 	spin_unlock(&heap->lock, irq);
 	slot_end(heap, s, slot, caller);
 	return true;
@@ -415,11 +420,12 @@ static void look_at_slab(void *context, struct slab *s)
 	struct slab_debug *d = slab_debug(search->heap, s);
 
 	for (unsigned slot = 0; d && !search->wrong && slot < s->cache->slots; slot++) {
-		enum slot_state state = slab_slot_state(s, slot);
+		bool is_live = slab_slot_state(s, slot) == SLOT_LIVE;
+		enum debug_held held = debug_held(d, slot);
 
-		if (state == SLOT_LIVE && !d->held[slot])
+		if (is_live && held == DEBUG_OWNED)
 			search->wrong = was_overrun(s, slot, d->asked[slot], &search->found);
-		else
+		else if (!is_live || held == DEBUG_HELD)
 			search->wrong = was_written_free(s, slot, &search->found);
 	}
 }

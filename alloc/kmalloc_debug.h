@@ -11,11 +11,34 @@
 #define DEBUG_ZONE      8u /* bytes at the end of each slot that are never anybody's */
 #define QUARANTINE_LONG 256u
 
+/*
+ * Whose a slot is that the slab calls LIVE, and so what it must look like.
+ *
+ *   slot_begin      debug_free       in the ring          let_go
+ *   MOVING ───► OWNED ───► MOVING ───► HELD ───► MOVING ───► (FREE in its slab)
+ */
+enum debug_held {
+	DEBUG_OWNED,  /* a caller's: redzones are whole */
+	DEBUG_HELD,   /* freed, in quarantine: poison */
+	DEBUG_MOVING, /* on its way, without a lock: nobody but who moves it may judge */
+};
+
 /* Beside a slab's record of callers, on the page behind it. */
 struct slab_debug {
 	uint16_t asked[SLAB_OBJECTS_MAX]; /* bytes the caller wanted */
-	uint8_t held[SLAB_OBJECTS_MAX];   /* 1: freed, in quarantine; LIVE to everybody else */
+	uint8_t held[SLAB_OBJECTS_MAX];   /* enum debug_held */
 };
+
+/* Comes after all that it says of the slot is so. */
+static inline void debug_set_held(struct slab_debug *d, unsigned slot, enum debug_held to)
+{
+	__atomic_store_n(&d->held[slot], (uint8_t)to, __ATOMIC_RELEASE);
+}
+
+static inline enum debug_held debug_held(const struct slab_debug *d, unsigned slot)
+{
+	return (enum debug_held)__atomic_load_n(&d->held[slot], __ATOMIC_ACQUIRE);
+}
 
 struct kheap_debug {
 	/* Objects whose callers have freed them; a ring, the oldest at `first`. */
@@ -40,14 +63,14 @@ static inline bool slab_slot_is_held(const struct kheap *heap, const struct slab
 {
 	const struct slab_debug *d = slab_debug(heap, s);
 
-	return d && d->held[slot];
+	return d && debug_held(d, slot) != DEBUG_OWNED;
 }
 
 /* Bytes of a typed object with its redzone; as given when it would be too large. */
 uint32_t debug_typed_bytes(const struct kheap *heap, size_t bytes, uint32_t object_bytes,
 			   size_t align);
-/* A slab is new: all its slots are poisoned. */
-void debug_slab_made(struct slab *s);
+/* A slab is new, and has a record: all its slots are poisoned. */
+void debug_slab_made(const struct kheap *heap, struct slab *s);
 /* cache_alloc_slow(), for `bytes`, in slots that have room for a redzone. */
 must_check void *debug_alloc(struct kmem_cache *cache, size_t bytes, uintptr_t caller);
 /* True: freed, into quarantine, or refused. False: go on as usual. */

@@ -188,7 +188,7 @@ struct slab *slab_create(struct arena *a, uintptr_t caller)
 	list_init(&s->link);
 	slab_mark_all_free(s);
 	if (unlikely(slab_debug(heap, s)))
-		debug_slab_made(s);
+		debug_slab_made(heap, s);
 	if (!internal)
 		port_poison(base, PAGE_BYTES << cache->order, POISON_SLAB);
 	page_set_slab(heap->pages, pages, cache->order, s);

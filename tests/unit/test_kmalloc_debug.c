@@ -4,6 +4,7 @@
 
 #include <kmalloc_debug.h>
 #include <kmalloc_guard.h>
+#include <pthread.h>
 
 static int debug_setup(void **state)
 {
@@ -230,6 +231,55 @@ static void test_check_finds_all_of_it(void **state)
 	host_misuse_reset();
 }
 
+enum {
+	THREADS = 3,
+	STEPS = 40000,
+	OBJECTS = 40
+};
+static unsigned working;
+
+/* On a CPU of its own: allocates, fills to the brim, frees. */
+static void *work(void *argument)
+{
+	uint64_t random = (uintptr_t)argument;
+	void *objects[OBJECTS] = {NULL};
+
+	host_cpu = (unsigned)(uintptr_t)argument;
+	for (unsigned i = 0; i < STEPS; i++) {
+		void **object = &objects[host_random(&random) % OBJECTS];
+		size_t bytes = 1 + host_random(&random) % 200;
+
+		kfree(*object);
+		*object = i < STEPS - OBJECTS ? kmalloc(bytes) : NULL;
+		if (*object)
+			memset(*object, 0xee, bytes);
+	}
+	for (unsigned i = 0; i < OBJECTS; i++)
+		kfree(objects[i]);
+	__atomic_fetch_sub(&working, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* While others are half way through an allocation or a free nothing is wrong yet. */
+static void test_check_beside_work_finds_nothing(void **state)
+{
+	pthread_t threads[THREADS];
+	unsigned checks = 0;
+
+	(void)state;
+	working = THREADS;
+	for (uintptr_t i = 0; i < THREADS; i++) {
+		assert_int_equal(kheap_cpu_online(&kernel_heap, (unsigned)i + 1), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, work, (void *)(i + 1)), 0);
+	}
+	for (; __atomic_load_n(&working, __ATOMIC_ACQUIRE); checks++)
+		assert_null(kheap_check(&kernel_heap));
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	assert_true(checks > 10);
+	assert_int_equal(host_misuses, 0);
+}
+
 static void test_together_with_guarded_objects(void **state)
 {
 	static void *objects[300];
@@ -305,6 +355,7 @@ int main(void)
 		debug_test(test_quarantine_is_a_queue),
 		debug_test(test_typed_caches),
 		debug_test(test_check_finds_all_of_it),
+		debug_test(test_check_beside_work_finds_nothing),
 		debug_test(test_together_with_guarded_objects),
 		debug_test(test_walk_finds_what_is_live),
 	};
