@@ -274,6 +274,16 @@ bool workload_info_at(size_t i, struct workload_info *out)
 	return true;
 }
 
+bool workload_any_running(void)
+{
+	struct workload_info w;
+
+	for (size_t i = 0; workload_info_at(i, &w); i++)
+		if (w.threads_started != w.threads_ended)
+			return true;
+	return false;
+}
+
 static uint64_t living_threads(void)
 {
 	struct workload_info info;

@@ -200,6 +200,9 @@ static int stress(struct stress *s)
 {
 	int error, end;
 
+	if (workload_any_running() && !s->as_json)
+		shell_printf("workloads are running: they end with this, and what they hold now "
+			     "is missed then\n");
 	books_settled(&s->before);
 	s->work_before = work_done(&s->errors_before);
 	error = start_all(s);

@@ -177,17 +177,7 @@ static bool selftest_exists(const char *name)
 	return false;
 }
 
-/* Workloads change the counters that every test compares before and after. */
-static bool workloads_running(void)
-{
-	struct workload_info w;
-
-	for (size_t i = 0; workload_info_at(i, &w); i++)
-		if (w.threads_started != w.threads_ended)
-			return true;
-	return false;
-}
-
+/* They change the counters that every test compares before and after. */
 static int workloads_refused(void)
 {
 	return shell_error("workloads are running and change what tests compare (kill all)");
@@ -220,7 +210,7 @@ static int run_misuse(int argc, char **argv)
 			break;
 	if (!c)
 		return shell_error("no misuse called '%s' (try: test misuse)", argv[1]);
-	if (workloads_running())
+	if (workload_any_running())
 		return workloads_refused();
 	error = misuse_run(c, cpu_plus_one);
 	if (error)
@@ -242,7 +232,7 @@ static int run_test(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (!selftest_exists(argv[i]))
 			return shell_error("no test called '%s' (help test lists them)", argv[i]);
-	if (workloads_running())
+	if (workload_any_running())
 		return workloads_refused();
 	if (!as_json)
 		return run_tests(argc, argv, NULL);

@@ -43,5 +43,7 @@ must_check int workload_end_all(uint64_t timeout_ns);
 
 /* The i-th workload; false past the end. */
 bool workload_info_at(size_t i, struct workload_info *out);
+/* Has any of them a thread that has not ended? */
+bool workload_any_running(void);
 
 #endif

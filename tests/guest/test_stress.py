@@ -38,6 +38,13 @@ def test_books_that_differ_fail(four):
     four.run("spawn spin")  # ended by stress: one thread less than before
     text = four.run("stress --seconds 1", timeout=120)
     assert "FAILED" in text and "threads" in text and "<-- not the same" in text, text
+    assert text.startswith("workloads are running"), text
+    assert "workloads are running" not in four.run("stress --seconds 1", timeout=120)
+
+
+def test_with_redzones_and_poison(boot):
+    with boot(cpus=4, config="cmdline=debug=1\n") as guest:
+        passes(guest, "stress --seconds 4", 1000, timeout=240)
 
 
 @pytest.mark.parametrize("words", ("--ops 0", "--cpus 5", "--seconds x", "x"))
