@@ -254,7 +254,10 @@ static void make_shadow(void)
 			best = r;
 	}
 	if (!best || best->pages <= pages)
-		port_panic("no %llu pages in one piece for the shadow", (unsigned long long)pages);
+		port_panic(
+			"this build checks every access, and needs %llu MiB in one piece for it: "
+			"give the machine an eighth more memory and 16 MiB",
+			(unsigned long long)(pages / 256 + 1));
 	first = pfn_add(best->start, best->pages - pages);
 	if (!region_carve(memory.regions, &memory.region_count, memory.capacity, first, pages,
 			  REGION_METADATA))

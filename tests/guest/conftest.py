@@ -20,6 +20,9 @@ sys.path.insert(0, str(TOP / "tools"))
 
 import qemu  # noqa: E402  (tools/ is on the path only now)
 
+# A build in which every access is checked (preset kasan).
+KASAN = "QUIRE_KASAN:BOOL=ON" in (BUILD / "CMakeCache.txt").read_text(encoding="utf-8")
+
 # Seconds. Generous: a loaded host must not make a test fail.
 BOOT_TIMEOUT = 90
 
