@@ -197,10 +197,12 @@ void firmware_start(struct loader *l, const struct boot_mem_desc *map, size_t co
 	console_init(&firmware.system);
 }
 
-void firmware_end(void)
+int firmware_end(void **state)
 {
+	(void)state;
 	free(arena);
 	arena = NULL;
+	return 0;
 }
 
 /* ---- the CPU, and what main.c supplies ---- */

@@ -53,7 +53,8 @@ extern struct firmware firmware;
 
 /* A loader just started by a friendly firmware with this map. */
 void firmware_start(struct loader *l, const struct boot_mem_desc *map, size_t count);
-void firmware_end(void);
+/* A group's teardown, as cmocka wants one. */
+int firmware_end(void **state);
 
 /* The jump, as the CPU saw it. arch_enter() comes back here. */
 extern struct firmware_jump {

@@ -39,6 +39,17 @@ static inline void page_setup(uint64_t start, uint64_t count)
 	page_verify();
 }
 
+/* Handing these pages over must panic, for they come twice. */
+static inline void page_add_panics(uint64_t start, uint64_t count)
+{
+	if (host_expect_panic()) {
+		(void)!page_add(&pa, pfn(start), count);
+		fail();
+	}
+	assert_non_null(strstr(host_panic_text, "handed over twice"));
+	pa.lock.held = 0;
+}
+
 /* Empty the caches, for who wants to see the bitmaps alone. */
 static inline void page_drain(void)
 {

@@ -157,13 +157,6 @@ static void does_without_any(void **state)
 	assert_none();
 }
 
-static int end(void **state)
-{
-	(void)state;
-	firmware_end();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,5 +167,5 @@ int main(void)
 		cmocka_unit_test_setup(does_without_any, start),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, end);
+	return cmocka_run_group_tests(tests, NULL, firmware_end);
 }

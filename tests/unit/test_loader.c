@@ -321,13 +321,6 @@ static void does_without_a_console(void **state)
 	assert_nothing_held();
 }
 
-static int end(void **state)
-{
-	(void)state;
-	firmware_end();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -350,5 +343,5 @@ int main(void)
 		cmocka_unit_test_setup(does_without_a_console, start),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, end);
+	return cmocka_run_group_tests(tests, NULL, firmware_end);
 }

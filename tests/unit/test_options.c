@@ -258,13 +258,6 @@ static void does_without_a_volume(void **state)
 	assert_int_equal(disk.tries, 0);
 }
 
-static int end(void **state)
-{
-	(void)state;
-	firmware_end();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,5 +270,5 @@ int main(void)
 		cmocka_unit_test_setup(does_without_a_volume, start),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, end);
+	return cmocka_run_group_tests(tests, NULL, firmware_end);
 }

@@ -120,34 +120,23 @@ static void test_whole_pageblocks_stay_untouched(void **state)
 	page_verify();
 }
 
-/* Runs the code that must panic because pages come twice. */
-static void add_twice(uint64_t start, uint64_t count)
-{
-	if (host_expect_panic()) {
-		(void)!page_add(&pa, pfn(start), count);
-		fail();
-	}
-	assert_non_null(strstr(host_panic_text, "handed over twice"));
-	pa.lock.held = 0;
-}
-
 static void test_adding_twice_panics(void **state)
 {
 	pfn_t f;
 
 	(void)state;
 	page_setup(GIB, GIB);
-	add_twice(GIB, GIB);
-	add_twice(GIB + 700, 1);
+	page_add_panics(GIB, GIB);
+	page_add_panics(GIB + 700, 1);
 	f = page_alloc(&pa, 0, PAGE_ANY);
-	add_twice(f.n, 1);
-	add_twice(f.n + 1, 511);
+	page_add_panics(f.n, 1);
+	page_add_panics(f.n + 1, 511);
 	page_free(&pa, f, 0);
-	add_twice(f.n, 1);
+	page_add_panics(f.n, 1);
 	f = page_alloc(&pa, 18, PAGE_ANY);
 	assert_false(pfn_is_none(f));
-	add_twice(f.n + 5000, 1);
-	add_twice(f.n + 1024, 1024);
+	page_add_panics(f.n + 5000, 1);
+	page_add_panics(f.n + 1024, 1024);
 }
 
 static void test_frame_0_and_frames_beyond(void **state)

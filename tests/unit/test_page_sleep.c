@@ -124,24 +124,14 @@ static void test_handed_over_in_parts(void **state)
 	page_verify();
 }
 
-static void add_twice(uint64_t start, uint64_t count)
-{
-	if (host_expect_panic()) {
-		(void)!page_add(&pa, pfn(start), count);
-		fail();
-	}
-	assert_non_null(strstr(host_panic_text, "handed over twice"));
-	pa.lock.held = 0;
-}
-
 static void test_twice_panics(void **state)
 {
 	(void)state;
 	page_setup(4 * (uint64_t)GIB, 80 * (uint64_t)GIB);
-	add_twice(4 * (uint64_t)GIB, GIB);
-	add_twice(4 * (uint64_t)GIB, 80 * (uint64_t)GIB);
-	add_twice(70 * (uint64_t)GIB, 2 * GIB);
-	add_twice(60 * (uint64_t)GIB + 9, 1);
+	page_add_panics(4 * (uint64_t)GIB, GIB);
+	page_add_panics(4 * (uint64_t)GIB, 80 * (uint64_t)GIB);
+	page_add_panics(70 * (uint64_t)GIB, 2 * GIB);
+	page_add_panics(60 * (uint64_t)GIB + 9, 1);
 }
 
 /* Nodes that meet inside a GiB, and at one; a gap; whatever sleeps is whose it would be awake. */

@@ -22,18 +22,9 @@
 #define strstr  kernel_strstr
 #define strlcpy kernel_strlcpy
 #define strlcat kernel_strlcat
-void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
-void *memmove(void *to, const void *from, size_t bytes);
-void *memset(void *to, int value, size_t bytes);
-int memcmp(const void *a, const void *b, size_t bytes);
-void *memchr(const void *s, int value, size_t bytes);
-size_t strlen(const char *s);
-size_t strnlen(const char *s, size_t size);
-int strcmp(const char *a, const char *b);
-int strncmp(const char *a, const char *b, size_t size);
-char *strchr(const char *s, int c);
-char *strrchr(const char *s, int c);
-char *strstr(const char *s, const char *wanted);
+#undef QUIRE_HOSTED /* as the kernel sees the header: it declares all of them */
+#include <quire/string.h>
+#define QUIRE_HOSTED
 
 #include "arch/x86_64/memory_ops.c"
 #include "lib/string.c"
