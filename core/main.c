@@ -74,8 +74,9 @@ static void serve_first_page(void)
 
 	time_mark(TIME_FIRST_PAGE);
 	if (pfn_is_none(first))
-		port_panic("no free page");
-	page_free(&kernel_pages, first, 0);
+		log_warn("no memory for the first page asked for"); /* it was but to measure */
+	else
+		page_free(&kernel_pages, first, 0);
 }
 
 static void shell_entry(void *autorun)
@@ -96,7 +97,8 @@ static void start_shell(const struct boot_info *bi)
 
 	if (!thread_create("shell", shell_entry, (void *)(uintptr_t)boot_string(bi->autorun),
 			   &options))
-		port_panic("no memory for the shell's thread");
+		panic_no_memory("the shell: a thread with %u KiB of stack",
+				THREAD_STACK_BYTES / 1024);
 }
 
 void kernel_main(const struct boot_info *bi)
@@ -123,7 +125,8 @@ void kernel_main(const struct boot_info *bi)
 	arch_framebuffer_init(&bi->framebuffer);
 	arch_time_init();
 	if (sched_init())
-		port_panic("no memory for the scheduler");
+		panic_no_memory("the scheduler: two threads with %u KiB of stack each",
+				THREAD_STACK_BYTES / 1024);
 	arch_interrupts_init();
 	arch_devices_init();
 	time_mark("devices ready");

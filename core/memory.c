@@ -379,12 +379,13 @@ void memory_init(const struct boot_info *bi)
 	if (cmdline_bool("track", false))
 		kheap_watch(&kernel_heap, WATCH_TRACK, 0);
 	set_sample_rate();
+	watch_boot();
 	if (!PORT_REDZONE && cmdline_bool("debug", DEBUG_DEFAULT)) {
 		if (kheap_debug_init(&kernel_heap))
-			port_panic("no page for debug=1");
-		page_watch(&kernel_pages, WATCH_DEBUG, 0);
+			log_warn("debug=1: no memory for redzones and quarantine: left out");
+		else
+			page_watch(&kernel_pages, WATCH_DEBUG, 0);
 	}
-	watch_boot();
 }
 
 void memory_reclaim(void)

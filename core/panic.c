@@ -3,6 +3,7 @@
  * The end of the line: panics and failed assertions. Takes no lock and no
  * memory; what it prints stops short where printing itself fails.
  */
+#include "watch.h"
 #include <quire/arch.h>
 #include <quire/assert.h>
 #include <quire/console.h>
@@ -11,6 +12,7 @@
 #include <quire/memory.h>
 #include <quire/panic.h>
 #include <quire/port.h>
+#include <quire/symbols.h>
 #include <quire/thread.h>
 
 #define LOG_TAIL_LINES   8
@@ -46,14 +48,20 @@ void panic_begin(const char *heading)
 }
 
 /* The counters only: walking the books could fault again when they are what broke. */
+static void count_pages(uint64_t *managed, uint64_t *free)
+{
+	*managed = *free = 0;
+	for (unsigned z = 0; z < array_len(kernel_pages.zones); z++) {
+		*managed += kernel_pages.zones[z].managed;
+		*free += kernel_pages.zones[z].free;
+	}
+}
+
 static void print_memory_state(void)
 {
-	uint64_t managed = 0, free = 0;
+	uint64_t managed, free;
 
-	for (unsigned z = 0; z < array_len(kernel_pages.zones); z++) {
-		managed += kernel_pages.zones[z].managed;
-		free += kernel_pages.zones[z].free;
-	}
+	count_pages(&managed, &free);
 	console_printf(
 		"memory: %llu of %llu managed pages free, %llu failed requests, %llu misuses\n",
 		(unsigned long long)free, (unsigned long long)managed,
@@ -74,6 +82,13 @@ static void print_log_tail(void)
 		console_printf("  [%s] %s: %s\n", log_level_name(line.level), line.tag, line.text);
 }
 
+static noreturn_fn void stop(void)
+{
+	console_printf("\nThe kernel has stopped. Switch the machine off or restart it.\n");
+	arch_debug_exit(DEBUG_EXIT_PANIC);
+	arch_halt();
+}
+
 noreturn_fn void panic_end(uintptr_t frame)
 {
 	struct thread *current = thread_current();
@@ -87,9 +102,44 @@ noreturn_fn void panic_end(uintptr_t frame)
 		print_memory_state();
 		print_log_tail();
 	}
-	console_printf("\nThe kernel has stopped. Switch the machine off or restart it.\n");
-	arch_debug_exit(DEBUG_EXIT_PANIC);
-	arch_halt();
+	stop();
+}
+
+/* Who made the call that fail= made to fail; 0: none did. */
+static uintptr_t made_to_fail(void)
+{
+	struct alloc_fail met;
+	uintptr_t caller = 0;
+
+	for (unsigned which = 0; which < WATCHED_COUNT && !caller; which++) {
+		(void)watch_fail_state((enum watched)which, &met);
+		caller = met.failures ? met.last_caller : 0;
+	}
+	return caller;
+}
+
+void panic_no_memory(const char *format, ...)
+{
+	char what[160], free_text[12], managed_text[12], site[64];
+	uintptr_t failed = made_to_fail();
+	uint64_t managed, free;
+	va_list args;
+
+	va_start(args, format);
+	format_buffer_v(what, sizeof what, format, args);
+	va_end(args);
+	panic_begin("Quire cannot start");
+	count_pages(&managed, &free);
+	console_printf("no memory for %s; %s of %s are free\n", what,
+		       format_bytes(free_text, free * PAGE_BYTES),
+		       format_bytes(managed_text, managed * PAGE_BYTES));
+	if (failed)
+		console_printf("A call was made to fail, in %s: take fail= off the command line.\n",
+			       symbol_format_return(site, failed));
+	else
+		console_printf("Give the machine more memory, or put kfence=off and maxcpus=1 on "
+			       "the command line.\n");
+	stop();
 }
 
 void port_panic(const char *format, ...)

@@ -11,6 +11,7 @@ endfunction()
 
 quire_guest_test(failures 90)
 quire_guest_test(boot 100)
+quire_guest_test(boot_failures 60)
 quire_guest_test(faults 80)
 quire_guest_test(loader 60)
 quire_guest_test(smp 70)

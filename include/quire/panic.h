@@ -20,6 +20,12 @@ void panic_claim(void);
 void panic_begin(const char *heading);
 noreturn_fn void panic_end(uintptr_t frame);
 
+/*
+ * The boot has no memory for something it cannot do without. No error of the kernel's, so no report
+ * either: what there is no memory for (with how much of it), what is free, and what may help.
+ */
+noreturn_fn cold_fn void panic_no_memory(const char *format, ...) printf_like(1, 2);
+
 /* panic_on_corruption=1 on the command line: port_misuse() panics instead of going on. */
 extern bool panic_on_corruption;
 

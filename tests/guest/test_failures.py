@@ -1,20 +1,15 @@
 # SPDX-License-Identifier: MIT
 """
 Memory runs out: made to, call by call, and for real. Every command ends in one clear line and
-leaves nothing behind; the boot goes on without, or says what there is no memory for.
-
-QUIRE_ALL_FAILURES=1 fails every allocation of the boot in turn, a boot each, not a few of them.
+leaves nothing behind. (Of the boot: test_boot_failures.py.)
 """
 
-import os
 import re
 import time
 
 import pytest
-import qemu
 from books import assert_balanced, assert_checks, assert_comes_back, counters
 
-ALL = os.environ.get("QUIRE_ALL_FAILURES") == "1"
 SMALL = {"memory": 128 << 20, "cpus": 2}
 
 # Commands that may be run over and over, each with what it does not come to an end without.
@@ -211,56 +206,3 @@ def test_trace_overwrites_the_oldest_and_shows_the_newest_last(guest):
     guest.run("trace off")
     for line in ("trace off", "trace clear", "trace show", "trace what", "trace on 0"):
         assert guest.run(line).startswith("trace: "), line
-
-
-# ---- the boot ----
-
-def start(boot, words):
-    """A boot with these words on the command line: what it printed, and its guest's end or None."""
-    with boot(config=f"cmdline={words}\n", prompt=False, **SMALL) as guest:
-        try:
-            guest.wait_prompt(90)
-        except qemu.GuestEnded:
-            return "\n".join(guest.lines.done), guest.wait_end(30), None
-        met = guest.run_json("fail --json")
-        guest.run("fail off")
-        assert_checks(guest)
-        return "\n".join(guest.lines.done), None, met
-
-
-def boot_calls(boot, which):
-    text, ending, met = start(boot, f"fail={which},nth=1000000")
-    assert ending is None, text
-    return met[which]["calls"]
-
-
-def assert_survives(boot, which, n):
-    text, ending, met = start(boot, f"fail={which},nth={n}")
-    if ending is None:
-        assert met[which]["failures"] == 1, met
-        return
-    assert ending.reason == "debug-exit", f"{ending}\n{text}"
-    assert re.search(r"no memory|out of memory|no free page|exhausted", text), text
-
-
-@pytest.mark.parametrize("which", ("kmalloc", "page"))
-def test_boot_with_a_failure(boot, which):
-    calls = boot_calls(boot, which)
-    assert calls > 3
-    chosen = range(1, calls + 1) if ALL else sorted({1, calls // 2, calls})
-    for n in chosen:
-        assert_survives(boot, which, n)
-
-
-def test_trace_of_the_boot(boot):
-    with boot(config="cmdline=trace=1\n", **SMALL) as guest:
-        trace = guest.run_json("trace show 100000 --json")
-        assert trace["on"] and trace["overwritten"] == 0
-        callers = {e["caller"].split("+")[0] for e in trace["events"]}
-        assert {"thread_new", "port_stack_alloc"} <= callers, callers
-
-
-def test_a_wrong_plan_on_the_command_line_is_told(boot):
-    text, ending, met = start(boot, "fail=kmalloc,nth=0")
-    assert ending is None and not met["kmalloc"]["on"]
-    assert "fail=: 'nth=0': expected a whole number" in text, text
