@@ -163,9 +163,12 @@ static const pfn_t *set_bits(const struct superblock *sb, const pfn_t *at, const
 
 	for (; at != end; at++) {
 		uint64_t n = at->n - first, bit = (uint64_t)1 << n % 64, word;
-		struct pageblock *info = &blocks[n / PAGEBLOCK_PAGES];
+		struct pageblock *info;
 
-		if (unlikely(n >= SUPERBLOCK_PAGES || !info->dirty))
+		if (unlikely(n >= SUPERBLOCK_PAGES))
+			break;
+		info = &blocks[n / PAGEBLOCK_PAGES];
+		if (unlikely(!info->dirty))
 			break;
 		word = bits[n / 64];
 		if (unlikely(word & bit))
