@@ -5,6 +5,7 @@ import re
 
 import pytest
 from books import assert_balanced, assert_checks, assert_comes_back, counters
+from conftest import KASAN
 
 
 def cpus(guest):
@@ -39,12 +40,13 @@ def test_self_tests_pass_on_four(four):
 
 def test_spawn_pins(four):
     before = counters(four)
-    four.run("spawn spin --cpu 2 --count 3 --seconds 3")
+    four.run("spawn spin --cpu 2 --count 3")
     spins = [t for t in four.run_json("ps --json")["threads"] if t["name"] == "spin"]
     assert len(spins) == 3 and all(t["cpu"] == 2 and t["pinned"] for t in spins), spins
     queues = four.run_json("queues --json")["cpus"]
     assert queues[2]["ready"] + (queues[2]["running_name"] == "spin") >= 2, queues
     assert "from 0 to 3" in four.run("spawn spin --cpu 4")
+    four.run("kill all")
     assert_comes_back(four, before, seconds=60)
 
 
@@ -54,7 +56,8 @@ def test_percpu_shows_every_cache(four):
     for c in listed:
         assert c["cached_pages"] == sum(n << k for k, n in enumerate(c["cached_blocks"])), c
         assert (c["cached_objects"] > 0) == (c["cached_bytes"] > 0) <= (c["magazines"] > 0), c
-    assert sum(c["block_allocs"][0] for c in listed) > 0, listed
+    # (A KASAN build uses no caches.)
+    assert KASAN or sum(c["block_allocs"][0] for c in listed) > 0, listed
     rows = [line.split() for line in four.run("percpu").split("\n")]
     assert [row[0] for row in rows if row and row[0].isdigit()] == list("0123") * 2, rows
 
