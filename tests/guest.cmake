@@ -2,10 +2,14 @@
 # (or the .EFI file) that was built and talks to it over serial line, keyboard and screen.
 #
 # The longest go first (COST), so that two at a time end together.
+set(QUIRE_GUEST_TIMEOUT 580)
+if(QUIRE_KASAN)
+	set(QUIRE_GUEST_TIMEOUT 1800) # every access is a call
+endif()
 function(quire_guest_test name cost)
 	add_test(NAME guest_${name} COMMAND ${QUIRE_PYTHON} -m pytest -q -p no:cacheprovider test_${name}.py
 		WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/guest)
-	set_tests_properties(guest_${name} PROPERTIES LABELS guest COST ${cost} TIMEOUT 580
+	set_tests_properties(guest_${name} PROPERTIES LABELS guest COST ${cost} TIMEOUT ${QUIRE_GUEST_TIMEOUT}
 		ENVIRONMENT "QUIRE_BUILD=${PROJECT_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
 endfunction()
 

@@ -39,6 +39,14 @@ LOADER_REFUSES = "Quire cannot start: "
 
 F_SETPIPE_SZ = 1031  # linux/fcntl.h
 
+# How many times longer than usual all may take: for kernels that check so much that they are slow.
+patience = 1
+
+
+def deadline(seconds):
+    """That many seconds from now, with patience."""
+    return time.monotonic() + seconds * patience
+
 
 class GuestTimeout(GuestError):
     """It took too long."""
@@ -314,14 +322,14 @@ class Guest:
 
     def wait(self, what, condition, timeout):
         """Until condition() holds; its value."""
-        deadline = time.monotonic() + timeout
+        end = deadline(timeout)
         while True:
             value = condition()
             if value:
                 return value
-            left = deadline - time.monotonic()
+            left = end - time.monotonic()
             if left <= 0:
-                raise GuestTimeout(f"no {what} within {timeout:.0f} s{self.tail()}")
+                raise GuestTimeout(f"no {what} within {timeout * patience:.0f} s{self.tail()}")
             if not self.pump(min(left, 1)):
                 value = condition()
                 if value:
@@ -428,10 +436,11 @@ class Guest:
         """Until QEMU is gone; how it ended."""
         if self.ending:
             return self.ending
-        deadline = time.monotonic() + timeout
-        while self.pump(min(1, deadline - time.monotonic())):
-            if time.monotonic() > deadline:
-                raise GuestTimeout(f"the guest did not end within {timeout:.0f} s{self.tail()}")
+        end = deadline(timeout)
+        while self.pump(min(1, end - time.monotonic())):
+            if time.monotonic() > end:
+                raise GuestTimeout(f"the guest did not end within {timeout * patience:.0f} s"
+                                   f"{self.tail()}")
         self.process.wait()
         if self.lines.row:
             self.take(b"\n")

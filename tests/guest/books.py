@@ -3,6 +3,8 @@
 
 import time
 
+import qemu
+
 PARTS = ("free_pages", "used_pages", "kernel_pages", "metadata_pages", "firmware_pages")
 
 
@@ -50,8 +52,8 @@ def counters(guest):
 
 
 def assert_comes_back(guest, before, seconds=30):
-    deadline = time.monotonic() + seconds
+    end = qemu.deadline(seconds)
     now = snapshot(guest)
-    while now != before and time.monotonic() < deadline:
+    while now != before and time.monotonic() < end:
         now = snapshot(guest)
     assert now == before

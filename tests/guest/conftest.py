@@ -23,6 +23,9 @@ import qemu  # noqa: E402  (tools/ is on the path only now)
 # A build in which every access is checked (preset kasan).
 KASAN = "QUIRE_KASAN:BOOL=ON" in (BUILD / "CMakeCache.txt").read_text(encoding="utf-8")
 
+if KASAN:
+    qemu.patience = 5
+
 # Seconds. Generous: a loaded host must not make a test fail.
 BOOT_TIMEOUT = 90
 

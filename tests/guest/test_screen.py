@@ -5,6 +5,7 @@ import time
 
 import ocr
 import pytest
+import qemu
 from books import assert_balanced
 from conftest import BUILD
 
@@ -20,14 +21,14 @@ def rows(guest, font):
 
 def wait_rows(guest, font, condition, seconds=60):
     """Until the screen shows it; its rows, empty ones at the end left out."""
-    deadline = time.monotonic() + seconds
+    end = qemu.deadline(seconds)
     while True:
         shown = rows(guest, font)
         while shown and not shown[-1]:
             shown.pop()
         if shown and condition(shown):
             return shown
-        assert time.monotonic() < deadline, "\n".join(shown)
+        assert time.monotonic() < end, "\n".join(shown)
         guest.idle(0.3) if guest.has_serial else time.sleep(0.3)
 
 
@@ -74,8 +75,8 @@ def test_without_a_serial_line(boot, font):
         wait_rows(guest, font, lambda r: any("quire> version" in row for row in r)
                   and is_prompt(r[-1]))
         guest.press_text("poweroff\n")
-        deadline = time.monotonic() + 30
-        while guest.process.poll() is None and time.monotonic() < deadline:
+        end = qemu.deadline(30)
+        while guest.process.poll() is None and time.monotonic() < end:
             time.sleep(0.2)
         assert guest.process.poll() == 0
 

@@ -4,6 +4,7 @@
 import time
 
 import pytest
+import qemu
 from books import assert_balanced, assert_checks, assert_comes_back, counters
 
 WORKLOADS = ("spin", "sleep", "producer-consumer", "churn")
@@ -14,9 +15,9 @@ def threads(guest):
 
 
 def wait_for(guest, condition, seconds=30):
-    deadline = time.monotonic() + seconds
+    end = qemu.deadline(seconds)
     while not condition():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < end
         guest.idle(0.2)
 
 
