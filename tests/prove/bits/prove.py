@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Prove the bit tricks of alloc/page_bits.h, and the rounding of a firmware map's entry in
-alloc/region.c, for every value of their arguments.
+Prove the bit tricks of alloc/page_bits.h, the rounding of a firmware map's entry in alloc/region.c,
+and the axioms of tests/prove/wp/facts.h, for every value of their arguments.
 
   prove.py CLANG INCLUDE...
 
@@ -24,7 +24,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 OPERATIONS = {
     "and": lambda a, b: a & b, "or": lambda a, b: a | b, "xor": lambda a, b: a ^ b,
     "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b,
-    "shl": lambda a, b: a << b, "lshr": z3.LShR,
+    "shl": lambda a, b: a << b, "lshr": z3.LShR, "udiv": z3.UDiv, "urem": z3.URem,
 }
 COMPARISONS = {"eq": lambda a, b: a == b, "ne": lambda a, b: a != b, "ult": z3.ULT,
                "ugt": z3.UGT, "ule": z3.ULE, "uge": z3.UGE}
@@ -131,7 +131,8 @@ class Function:
 
 def functions_of(clang, includes):
     ir = subprocess.run([clang, "-std=c17", "-O2", "-fno-vectorize", "-fno-slp-vectorize",
-                         "-fno-discard-value-names", "-S", "-emit-llvm", "-o", "-",
+                         "-fno-jump-tables", "-fno-discard-value-names",
+                         "-S", "-emit-llvm", "-o", "-",
                          *("-I" + i for i in includes), HERE / "functions.c"],
                         check=True, stdout=subprocess.PIPE, text=True).stdout
     found = {}
@@ -258,6 +259,13 @@ def claims(f):
     yield "bits_mask: n ones from bit `at` up", room, f["bits_mask"](at, n), mask
 
 
+def fact_claims(f):
+    x, k = z3.BitVecs("x k", 64)
+    for name, function in f.items():
+        if name.startswith("fact_"):
+            yield (f"{name}: holds for all x and k", True, function(x, k), bits(1))
+
+
 def holds(assumption, left, right):
     solver = z3.Solver()
     solver.set("timeout", 120000)
@@ -268,7 +276,8 @@ def holds(assumption, left, right):
 def main(arguments):
     functions = functions_of(arguments[0], arguments[1:])
     failed = 0
-    for name, assumption, left, right in (*claims(functions), *rounding_claims(functions)):
+    for name, assumption, left, right in (
+            *claims(functions), *rounding_claims(functions), *fact_claims(functions)):
         start = time.monotonic()
         proved = holds(assumption, left, right)
         refuted = not holds(assumption, left, right ^ 1)
