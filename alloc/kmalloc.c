@@ -253,6 +253,16 @@ static bool slab_free(struct kheap *heap, struct slab *s, void *object, uintptr_
 	return is_live;
 }
 
+/* What comes out of quarantine was recorded when it went in. */
+static cold_fn void record_free(struct kheap *heap, const struct slab *s, const void *object,
+				uintptr_t caller)
+{
+	unsigned slot = slab_live_slot(s, (uintptr_t)object);
+
+	if (slot != SLAB_NO_SLOT && !slab_slot_is_held(heap, s, slot))
+		kheap_record(heap, TRACE_KFREE, object, s->cache->object_bytes, caller, false);
+}
+
 void kheap_free_plain(struct kheap *heap, void *object, uintptr_t caller)
 {
 	struct kheap_visit visit = kheap_enter(heap);
@@ -264,9 +274,8 @@ void kheap_free_plain(struct kheap *heap, void *object, uintptr_t caller)
 	is_ours = slab_is_ours(heap, s);
 	if (unlikely(visit.locked)) {
 		guard_postpone_locked(heap);
-		if (is_ours && slab_live_slot(s, (uintptr_t)object) != SLAB_NO_SLOT)
-			kheap_record(heap, TRACE_KFREE, object, s->cache->object_bytes, caller,
-				     false);
+		if (is_ours)
+			record_free(heap, s, object, caller);
 	}
 	is_freed = is_ours && slab_free(heap, s, object, caller);
 	kheap_leave(heap, visit);
@@ -418,5 +427,7 @@ uint64_t kheap_trim(struct kheap *heap)
 	irq = spin_lock(&heap->lock);
 	pages = kheap_trim_locked(heap, caller_address());
 	spin_unlock(&heap->lock, irq);
+	if (unlikely(heap->debug))
+		debug_tell(heap);
 	return pages;
 }

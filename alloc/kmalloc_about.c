@@ -22,17 +22,16 @@ static void locate_in_slab(const struct kheap *heap, const struct slab *s, uint6
 	out->slot = slot;
 	out->slots = cache->slots;
 	for (unsigned i = 0; i < cache->slots; i++)
-		out->slab_live += slab_slot_state(s, i) == SLOT_LIVE;
-	if (slot >= out->slots) {
+		out->slab_live +=
+			slab_slot_state(s, i) == SLOT_LIVE && !slab_slot_is_held(heap, s, i);
+	if (slot >= out->slots || slab_slot_state(s, slot) == SLOT_NONE) {
 		out->where = KHEAP_SLACK;
 		return;
 	}
 	out->where = KHEAP_FREE_OBJECT;
-	if (slab_slot_state(s, slot) == SLOT_LIVE && !slab_slot_is_held(heap, s, slot)) {
+	if (slab_slot_state(s, slot) == SLOT_LIVE && !slab_slot_is_held(heap, s, slot))
 		out->where = KHEAP_OBJECT;
-		if (s->cache->kind != KMEM_INTERNAL)
-			out->object_bytes = debug_size(heap, s, slot);
-	}
+	out->object_bytes = debug_asked(s, slot);
 	out->object = (uintptr_t)slab_object(s, slot);
 	if (s->track) {
 		out->allocated_by = track_address(s->track->allocated_by[slot]);

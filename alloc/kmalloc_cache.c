@@ -148,5 +148,7 @@ int kmem_cache_destroy(struct kmem_cache *cache)
 	list_remove(&cache->link);
 	cache_put(heap, cache, caller);
 	spin_unlock(&heap->lock, irq);
+	if (unlikely(heap->debug))
+		debug_tell(heap);
 	return 0;
 }

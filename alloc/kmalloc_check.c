@@ -43,6 +43,11 @@ static const char *check_states(const struct slab *s, struct sums *sums)
 	for (unsigned slot = 0; slot < cache->slots; slot++) {
 		enum slot_state state = slab_slot_state(s, slot);
 
+		if (slot < cache->first) {
+			if (state != (cache_is_of_headers(cache) ? SLOT_LIVE : SLOT_NONE))
+				return "kmalloc: a slot before the first object is used";
+			continue;
+		}
 		of_free += state == SLOT_FREE;
 		sums->live += state == SLOT_LIVE;
 		sums->cached += state == SLOT_CACHED;
@@ -56,7 +61,6 @@ static const char *check_states(const struct slab *s, struct sums *sums)
 	for (unsigned slot = cache->slots; slot < words * 8 || slot == cache->slots; slot++)
 		if (slab_slot_state(s, slot) != SLOT_NONE)
 			return "kmalloc: a slot beyond the last object is there";
-	sums->live -= cache->first;
 	return NULL;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Redzones, poison and quarantine: wrong uses that the states of slots cannot show.
+ * Redzones and poison: wrong uses that the states of slots cannot show.
  *
  *                 asked for
  *   slot  │ object            │ redzone      │ 8 bytes │    live: what lies behind the object is checked
@@ -9,29 +9,34 @@
  *         the slot's start, as always:            always the same: the end of this slot's
  *         alignment is kept                       redzone and the one before the next
  *
- * So an object has a redzone behind it, and the slot before its own has one in front of it (but
- * for the first of a slab). Room for it comes from a larger class: the smallest that also keeps the
- * alignment promised for the size. A freed object waits in quarantine: its slot stays LIVE in the
- * slab, HELD in the record, until QUARANTINE_LONG others were freed. So a second free, or a
- * write after the first, is seen before the slot has a new owner.
+ *   slab  │ slot 0: never handed out │ slot 1 │ slot 2 │ …
+ *           poison and zone: the redzone before the first object
+ *
+ * So an object has a redzone behind it, and the slot before its own has one in front of it. Room
+ * for it comes from a larger class: the smallest that also keeps the alignment promised for the
+ * size. A free slot is poison from the making of its slab to the end; whoever hands it out, lets it
+ * out of quarantine (kmalloc_quarantine.c) or gives the slab's pages back looks at that first.
+ *
+ * A build with a shadow (PORT_REDZONE) sees the access itself: all that is kept of this there are
+ * slot 0, the bytes asked for, and quarantine.
  *
  * Everything comes here, since the magazines are closed (quire/alloc_watch.h).
  *
- * Lock: heap->lock for the ring, and for taking a slot from its owner. Redzones and poison are
- * written by who moves the slot: allocating, freeing, or taking it out of the ring; the validator
- * passes such by.
+ * Lock: none for redzones and poison, which are written by who moves the slot: allocating, freeing, or
+ * taking it out of quarantine; the validator passes such by. A slab is given back under its
+ * arena's lock.
  */
 #include "kmalloc_debug.h"
 
 #include "kmalloc_guard.h"
 #include "kmalloc_walk.h"
-#include <quire/errno.h>
 
 #define BYTE_ZONE  0xcc
 #define BYTE_FREED 0x6b
 #define BYTE_FRESH 0xa5
 #define FOOTER     16u /* at the end of a large object's pages: asked, ~asked */
 #define LARGE_MAX  ((uint64_t)1 << (PAGE_ORDER_MAX + PAGE_SHIFT))
+#define LOOKS      (PORT_REDZONE == 0) /* a shadow knows better */
 
 static uint8_t *bytes_of(void *object)
 {
@@ -46,19 +51,6 @@ static uint64_t first_other(const void *object, uint64_t from, uint64_t end, uin
 	while (from < end && bytes[from] == value)
 		from++;
 	return from;
-}
-
-int kheap_debug_init(struct kheap *heap)
-{
-	pfn_t page = page_alloc_for(heap->pages, 0, PAGE_ZEROED, caller_address());
-
-	_Static_assert(sizeof(struct kheap_debug) <= PAGE_BYTES, "one page");
-	if (pfn_is_none(page))
-		return -ENOMEM;
-	heap->cpu_pages++;
-	heap->debug = port_phys_to_virt(pfn_to_paddr(page));
-	kheap_watch(heap, WATCH_DEBUG | WATCH_TRACK, 0);
-	return 0;
 }
 
 /* ---- geometry ---- */
@@ -79,7 +71,7 @@ uint32_t debug_typed_bytes(const struct kheap *heap, size_t bytes, uint32_t obje
 {
 	uint64_t with_zone = align_up(bytes + DEBUG_ZONE, align ? align : KMALLOC_MIN_ALIGN);
 
-	if (!heap->debug || with_zone > KMALLOC_SMALL_MAX)
+	if (!LOOKS || !heap->debug || with_zone > KMALLOC_SMALL_MAX)
 		return object_bytes;
 	return with_zone > object_bytes ? (uint32_t)with_zone : object_bytes;
 }
@@ -90,7 +82,7 @@ static struct kmem_cache *cache_with_room(struct kmem_cache *cache, size_t bytes
 	struct kheap *heap = cache->heap;
 	uint64_t wanted = align_up(bytes + DEBUG_ZONE, kmalloc_alignment(cache, bytes));
 
-	if (cache->kind != KMEM_CLASS)
+	if (!LOOKS || cache->kind != KMEM_CLASS)
 		return cache;
 	if (wanted > KMALLOC_SMALL_MAX)
 		return NULL;
@@ -98,6 +90,13 @@ static struct kmem_cache *cache_with_room(struct kmem_cache *cache, size_t bytes
 }
 
 /* ---- what is wrong with a slot ---- */
+
+uint64_t debug_asked(const struct slab *s, unsigned slot)
+{
+	const struct slab_debug *d = slab_debug(s->cache->heap, s);
+
+	return d && d->asked[slot] ? d->asked[slot] : s->cache->object_bytes;
+}
 
 static void describe(const struct slab *s, unsigned slot, uint64_t asked, struct misuse *m)
 {
@@ -110,17 +109,51 @@ static void describe(const struct slab *s, unsigned slot, uint64_t asked, struct
 	m->freed_by = track_address(s->track->freed_by[slot]);
 }
 
-/* Poison all over? */
-static bool was_written_free(const struct slab *s, unsigned slot, struct misuse *m)
+/* The first byte of a free slot that is not what it was left as; object_bytes when all are. */
+static uint64_t first_written(const struct slab *s, unsigned slot)
 {
 	const void *object = slab_object(s, slot);
-	uint64_t end = poisoned_bytes(s->cache), at = first_other(object, 0, end, BYTE_FREED);
+	uint64_t zone = poisoned_bytes(s->cache), end = s->cache->object_bytes;
+	uint64_t at = LOOKS ? first_other(object, 0, zone, BYTE_FREED) : end;
 
-	if (at == end)
+	return at == zone ? first_other(object, zone, end, BYTE_ZONE) : at;
+}
+
+static void make_poison(const struct slab *s, unsigned slot)
+{
+	uint8_t *object = slab_object(s, slot);
+	uint64_t zone = poisoned_bytes(s->cache);
+
+	if (!LOOKS)
+		return;
+	__builtin_memset(object, BYTE_FREED, zone);
+	__builtin_memset(object + zone, BYTE_ZONE, s->cache->object_bytes - zone);
+}
+
+static bool was_written_free(const struct slab *s, unsigned slot, struct misuse *m)
+{
+	uint64_t at = first_written(s, slot);
+
+	if (at == s->cache->object_bytes)
 		return false;
-	describe(s, slot, s->cache->object_bytes, m);
-	m->what = "write after free";
+	describe(s, slot, debug_asked(s, slot), m);
+	m->what = at < poisoned_bytes(s->cache)
+			  ? "write after free"
+			  : "write behind a freed object, or before the next one";
 	m->address = m->object + at;
+	return true;
+}
+
+/* Slot 0, which nobody ever has: that was the user of the slot behind it. */
+static bool was_written_front(const struct slab *s, struct misuse *m)
+{
+	uint64_t at = first_written(s, 0);
+
+	if (at == s->cache->object_bytes)
+		return false;
+	describe(s, s->cache->first, debug_asked(s, s->cache->first), m);
+	m->what = "write before the first object of a slab";
+	m->address = s->base + at;
 	return true;
 }
 
@@ -135,9 +168,11 @@ static const char *name_overrun(const struct slab *s, uint64_t asked, uint64_t a
 static bool was_overrun(const struct slab *s, unsigned slot, uint64_t asked, struct misuse *m)
 {
 	uint64_t end = s->cache->object_bytes;
-	uint64_t at = first_other(slab_object(s, slot), asked, end, BYTE_ZONE);
+	uint64_t at = LOOKS && has_zone(s->cache)
+			      ? first_other(slab_object(s, slot), asked, end, BYTE_ZONE)
+			      : end;
 
-	if (!has_zone(s->cache) || at == end)
+	if (at == end)
 		return false;
 	describe(s, slot, asked, m);
 	m->what = name_overrun(s, asked, at);
@@ -152,7 +187,7 @@ static bool was_underrun(const struct slab *s, unsigned slot, uint64_t asked, st
 	uint8_t *object = slab_object(s, slot);
 	uint64_t back = 1;
 
-	if (slot == 0 || !has_zone(s->cache))
+	if (!LOOKS || !has_zone(s->cache))
 		return false;
 	while (back <= DEBUG_ZONE && *(object - back) == BYTE_ZONE)
 		back++;
@@ -173,8 +208,7 @@ static void mend_zones(const struct slab *s, unsigned slot)
 	if (!has_zone(s->cache))
 		return;
 	__builtin_memset(object + poisoned_bytes(s->cache), BYTE_ZONE, DEBUG_ZONE);
-	if (slot)
-		__builtin_memset(object - DEBUG_ZONE, BYTE_ZONE, DEBUG_ZONE);
+	__builtin_memset(object - DEBUG_ZONE, BYTE_ZONE, DEBUG_ZONE);
 }
 
 /* ---- a slot's life ---- */
@@ -184,13 +218,20 @@ void debug_slab_made(const struct kheap *heap, struct slab *s)
 	struct slab_debug *d = slab_debug(heap, s);
 
 	for (unsigned slot = 0; slot < s->cache->slots; slot++) {
-		uint8_t *object = slab_object(s, slot);
-
-		__builtin_memset(object, BYTE_FREED, poisoned_bytes(s->cache));
-		if (has_zone(s->cache))
-			__builtin_memset(object + poisoned_bytes(s->cache), BYTE_ZONE, DEBUG_ZONE);
+		make_poison(s, slot);
 		debug_set_held(d, slot, DEBUG_MOVING);
 	}
+}
+
+void debug_slab_gone(struct kheap *heap, const struct slab *s, uintptr_t caller)
+{
+	struct misuse m = {.caller = caller};
+	bool wrong = was_written_front(s, &m);
+
+	for (unsigned slot = s->cache->first; !wrong && slot < s->cache->slots; slot++)
+		wrong = was_written_free(s, slot, &m);
+	if (wrong)
+		debug_note(heap, &m);
 }
 
 /* The slot has a new owner. */
@@ -207,8 +248,9 @@ static void slot_begin(struct kheap *heap, void *object, size_t asked, uintptr_t
 	wrong = was_written_free(s, slot, &m);
 	m.allocated_by = 0; /* the record names the new owner already */
 	d->asked[slot] = (uint16_t)asked;
-	__builtin_memset(object, BYTE_FRESH, asked);
-	if (has_zone(s->cache))
+	if (LOOKS)
+		__builtin_memset(object, BYTE_FRESH, asked);
+	if (LOOKS && has_zone(s->cache))
 		__builtin_memset(bytes_of(object) + asked, BYTE_ZONE,
 				 s->cache->object_bytes - asked);
 	debug_set_held(d, slot, DEBUG_OWNED);
@@ -233,6 +275,7 @@ void *debug_alloc(struct kmem_cache *cache, size_t bytes, uintptr_t caller)
 	}
 	if (object)
 		slot_begin(heap, object, bytes, caller);
+	debug_tell(heap);
 	return object;
 }
 
@@ -245,114 +288,32 @@ size_t debug_size(const struct kheap *heap, const struct slab *s, unsigned slot)
 	return debug_held(d, slot) == DEBUG_OWNED ? d->asked[slot] : 0;
 }
 
-/* ---- quarantine ---- */
-
-/* Out of quarantine, for good: as if it were freed now. */
-static void let_go(struct kheap *heap, void *object, uintptr_t caller)
+unsigned debug_object_end(const struct slab *s, unsigned slot, uint64_t asked, struct misuse m[2])
 {
-	struct slab *s = slab_of(heap, object);
-	unsigned slot = slab_slot_around(s, (uintptr_t)object);
-	uintptr_t freed_by = track_address(s->track->freed_by[slot]);
-	struct misuse m = {.caller = caller};
-	bool wrong = was_written_free(s, slot, &m);
+	unsigned wrong = was_underrun(s, slot, asked, &m[0]);
 
-	debug_set_held(slab_debug(heap, s), slot, DEBUG_MOVING);
+	wrong += was_overrun(s, slot, asked, &m[wrong]);
 	if (wrong)
-		__builtin_memset(object, BYTE_FREED, poisoned_bytes(s->cache));
-	kheap_free_plain(heap, object, freed_by);
-	if (wrong)
-		port_misuse(&m);
-}
-
-static void *quarantine_pop_locked(struct kheap_debug *d)
-{
-	void *oldest;
-
-	if (!d->count)
-		return NULL;
-	oldest = (void *)d->held[d->first];
-	d->first = (d->first + 1) % QUARANTINE_LONG;
-	d->count--;
-	return oldest;
-}
-
-/* Returns the one that has to leave, or NULL. */
-static void *quarantine_push_locked(struct kheap_debug *d, void *object)
-{
-	void *oldest = d->count == QUARANTINE_LONG ? quarantine_pop_locked(d) : NULL;
-
-	d->held[(d->first + d->count++) % QUARANTINE_LONG] = (uintptr_t)object;
-	return oldest;
-}
-
-void debug_drain(struct kheap *heap)
-{
-	uintptr_t caller = caller_address();
-
-	for (;;) {
-		port_irq_t irq = spin_lock(&heap->lock);
-		void *oldest = quarantine_pop_locked(heap->debug);
-
-		spin_unlock(&heap->lock, irq);
-		if (!oldest)
-			return;
-		let_go(heap, oldest, caller);
-	}
-}
-
-/* Its caller has freed it: it is MOVING, so nobody else can. */
-static void slot_end(struct kheap *heap, struct slab *s, unsigned slot, uintptr_t caller)
-{
-	struct slab_debug *d = slab_debug(heap, s);
-	uint64_t asked = d->asked[slot];
-	void *object = slab_object(s, slot), *oldest;
-	struct misuse before = {.caller = caller}, behind = {.caller = caller};
-	bool underrun = was_underrun(s, slot, asked, &before);
-	bool overrun = was_overrun(s, slot, asked, &behind);
-	port_irq_t irq;
-
-	if (underrun || overrun)
 		mend_zones(s, slot);
-	s->track->freed_by[slot] = (uint32_t)caller;
-	__builtin_memset(object, BYTE_FREED, poisoned_bytes(s->cache));
-	irq = spin_lock(&heap->lock);
-	debug_set_held(d, slot, DEBUG_HELD);
-	oldest = quarantine_push_locked(heap->debug, object);
-	spin_unlock(&heap->lock, irq);
-	if (underrun)
-		port_misuse(&before);
-	if (overrun)
-		port_misuse(&behind);
-	if (oldest)
-		let_go(heap, oldest, caller);
+	if (LOOKS)
+		__builtin_memset(slab_object(s, slot), BYTE_FREED, poisoned_bytes(s->cache));
+	return wrong;
 }
 
-bool debug_free(struct kheap *heap, void *object, uintptr_t caller)
+bool debug_object_gone(const struct slab *s, unsigned slot, struct misuse *m)
 {
-	port_irq_t irq = spin_lock(&heap->lock);
-	struct slab *s = slab_of(heap, object);
-	unsigned slot = slab_is_ours(heap, s) ? slab_live_slot(s, (uintptr_t)object) : SLAB_NO_SLOT;
-	struct slab_debug *d = slot == SLAB_NO_SLOT ? NULL : slab_debug(heap, s);
+	bool wrong = was_written_free(s, slot, m);
 
-	if (!d) {
-		spin_unlock(&heap->lock, irq);
-		return false;
-	}
-	if (debug_held(d, slot) != DEBUG_OWNED) {
-		kheap_refuse(heap, object, NULL, caller, irq);
-		return true;
-	}
-	debug_set_held(d, slot, DEBUG_MOVING);
-	spin_unlock(&heap->lock, irq);
-	slot_end(heap, s, slot, caller);
-	return true;
+	if (wrong)
+		make_poison(s, slot);
+	return wrong;
 }
 
 /* ---- large objects ---- */
 
 size_t debug_large_bytes(size_t bytes)
 {
-	return bytes > LARGE_MAX - 2 * FOOTER ? bytes : bytes + 2 * FOOTER;
+	return !LOOKS || bytes > LARGE_MAX - 2 * FOOTER ? bytes : bytes + 2 * FOOTER;
 }
 
 static uint64_t *footer_of(const void *object, uint64_t pages)
@@ -363,7 +324,7 @@ static uint64_t *footer_of(const void *object, uint64_t pages)
 /* The largest has no room for a redzone. */
 static bool has_footer(uint64_t pages)
 {
-	return pages << PAGE_SHIFT < LARGE_MAX;
+	return LOOKS && pages << PAGE_SHIFT < LARGE_MAX;
 }
 
 void debug_large_begin(void *object, size_t bytes, uint64_t pages)
@@ -382,7 +343,7 @@ size_t debug_large_size(const void *object, uint64_t pages)
 	const uint64_t *footer = footer_of(object, pages);
 
 	if (!pages || !has_footer(pages) || footer[0] != ~footer[1])
-		return pages << PAGE_SHIFT;
+		return port_unpoisoned(object, pages << PAGE_SHIFT);
 	return footer[0];
 }
 
@@ -419,12 +380,16 @@ static void look_at_slab(void *context, struct slab *s)
 	struct search *search = context;
 	struct slab_debug *d = slab_debug(search->heap, s);
 
-	for (unsigned slot = 0; d && !search->wrong && slot < s->cache->slots; slot++) {
+	if (!d || search->wrong)
+		return;
+	search->wrong = was_written_front(s, &search->found);
+	for (unsigned slot = s->cache->first; !search->wrong && slot < s->cache->slots; slot++) {
 		bool is_live = slab_slot_state(s, slot) == SLOT_LIVE;
 		enum debug_held held = debug_held(d, slot);
 
 		if (is_live && held == DEBUG_OWNED)
-			search->wrong = was_overrun(s, slot, d->asked[slot], &search->found);
+			search->wrong = was_underrun(s, slot, d->asked[slot], &search->found) ||
+					was_overrun(s, slot, d->asked[slot], &search->found);
 		else if (!is_live || held == DEBUG_HELD)
 			search->wrong = was_written_free(s, slot, &search->found);
 	}

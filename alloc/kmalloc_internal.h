@@ -38,7 +38,7 @@
  *          shed              push
  */
 enum slot_state {
-	SLOT_NONE, /* behind the last object */
+	SLOT_NONE, /* behind the last object; before the first one, where slot 0 is left out */
 	SLOT_LIVE = 1,
 	SLOT_CACHED = 2, /* in some CPU's magazine */
 	SLOT_FREE = 0x80,
@@ -170,6 +170,17 @@ static inline void slot_set(uint8_t *state, enum slot_state to)
 static inline enum slot_state slab_slot_state(const struct slab *s, unsigned slot)
 {
 	return (enum slot_state)slot_state((const uint8_t *)s->states + slot);
+}
+
+/*
+ * The factor by which a number of free objects becomes a list of partly used slabs, for slabs of
+ * so many objects. (With fewer than eight some lists stay unused.)
+ */
+static inline uint16_t cache_fullness(unsigned objects)
+{
+	unsigned factor = (KMEM_FULLNESS << 16) / objects - 1;
+
+	return (uint16_t)(factor < UINT16_MAX ? factor : UINT16_MAX);
 }
 
 /* Which list of partly used slabs one with so many free objects is in. */
@@ -382,6 +393,8 @@ static inline uint64_t slab_pages(const struct kmem_cache *cache)
 /* Fill in a cache of `bytes` (its final object size, at most KMALLOC_SMALL_MAX) and enlist it. */
 void cache_init(struct kmem_cache *cache, struct kheap *heap, const char *name, uint32_t bytes,
 		enum kmem_cache_kind kind);
+/* Slot 0 of its slabs is nobody's: a redzone before the first object. There is no slab yet. */
+void cache_leave_front(struct kmem_cache *cache);
 /* A slab of the arena with every object free, in no list. NULL when out of memory. */
 must_check struct slab *slab_create(struct arena *a, uintptr_t caller);
 /* The inverse: the slab is empty and in no list. */

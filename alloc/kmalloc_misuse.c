@@ -14,7 +14,8 @@
 static const char *wrong_in_slab(const struct kheap_about *about, uint64_t address)
 {
 	if (about->where == KHEAP_SLACK)
-		return "free of a pointer behind the last object of a slab";
+		return about->slot ? "free of a pointer behind the last object of a slab"
+				   : "free of a pointer before the first object of a slab";
 	if (address != about->object)
 		return "free of an interior pointer";
 	if (about->where == KHEAP_FREE_OBJECT)

@@ -6,12 +6,14 @@
  * Lock: heap->lock, so that no cache and no magazine goes; inside it, of one arena after the
  * other. While CPUs work, a snapshot is of each arena at a moment of its own.
  */
+#include "kmalloc_debug.h"
 #include "kmalloc_guard.h"
 
 static void cache_stats_locked(struct kmem_cache *cache, struct kmem_cache_stats *out)
 {
 	uint32_t slab_bytes = (uint32_t)PAGE_BYTES << cache->order;
 	struct magazine_counts counts = cache_counts_locked(cache);
+	uint64_t quarantined = debug_quarantined_locked(cache);
 
 	*out = (struct kmem_cache_stats){
 		.name = cache->name,
@@ -21,10 +23,11 @@ static void cache_stats_locked(struct kmem_cache *cache, struct kmem_cache_stats
 		.slab_pages = 1u << cache->order,
 		.waste_bytes = slab_bytes - cache->object_bytes * cache->slots,
 		.slabs = __atomic_load_n(&cache->slabs, __ATOMIC_RELAXED),
-		.live = counts.allocs - counts.frees,
+		.live = counts.allocs - counts.frees - quarantined,
 		.allocs = counts.allocs,
-		.frees = counts.frees,
+		.frees = counts.frees + quarantined,
 		.failures = cache->failures,
+		.quarantined = quarantined,
 	};
 }
 
@@ -70,14 +73,18 @@ void kheap_stats(struct kheap *heap, struct kheap_stats *out)
 		struct kmem_cache *cache = list_entry(node, struct kmem_cache, link);
 		struct magazine_counts counts = cache_counts_locked(cache);
 		uint64_t slabs = __atomic_load_n(&cache->slabs, __ATOMIC_RELAXED);
+		uint64_t held = debug_quarantined_locked(cache);
+		uint64_t live = counts.allocs - counts.frees - held;
 
 		if (cache_is_of_books(cache)) {
 			out->header_pages += slabs << cache->order;
 			continue;
 		}
 		out->slab_pages += slabs << cache->order;
-		out->live_objects += counts.allocs - counts.frees;
-		out->live_bytes += (counts.allocs - counts.frees) * cache->object_bytes;
+		out->live_objects += live;
+		out->live_bytes += live * cache->object_bytes;
+		out->quarantined_objects += held;
+		out->quarantined_bytes += held * cache->object_bytes;
 		out->cached_objects += counts.objects;
 		out->cached_bytes += counts.objects * cache->object_bytes;
 	}

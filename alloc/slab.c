@@ -66,6 +66,18 @@ static unsigned magazine_room(uint32_t bytes)
 	return room < MAGAZINE_LEAST ? MAGAZINE_LEAST : room;
 }
 
+static void cache_begin_at(struct kmem_cache *cache, unsigned first)
+{
+	cache->first = (uint8_t)first;
+	cache->objects = (uint16_t)(cache->slots - first);
+	cache->fullness = cache_fullness(cache->objects);
+}
+
+void cache_leave_front(struct kmem_cache *cache)
+{
+	cache_begin_at(cache, 1);
+}
+
 void cache_init(struct kmem_cache *cache, struct kheap *heap, const char *name, uint32_t bytes,
 		enum kmem_cache_kind kind)
 {
@@ -80,15 +92,15 @@ void cache_init(struct kmem_cache *cache, struct kheap *heap, const char *name, 
 		.magazine = KHEAP_MAGAZINES,
 		.room = (uint8_t)magazine_room(bytes),
 	};
-	cache->first = cache_is_of_headers(cache);
 	cache->slots = (uint16_t)((PAGE_BYTES << cache->order) / bytes);
-	cache->objects = (uint16_t)(cache->slots - cache->first);
-	if (cache->first)
+	cache_begin_at(cache, cache_is_of_headers(cache));
+	if (heap->debug && kind != KMEM_INTERNAL)
+		cache_leave_front(cache);
+	if (cache_is_of_headers(cache))
 		cache->header = (uint8_t)(cache - heap->headers);
 	while (sizeof(struct slab) + cache->slots + 1 > slab_header_bytes(cache->header) &&
 	       cache->header < KHEAP_HEADERS - 1)
 		cache->header++;
-	cache->fullness = (uint16_t)((KMEM_FULLNESS << 16) / cache->objects - 1);
 	arena_init(&cache->common, cache, ARENA_COMMON);
 	list_push_back(&heap->caches, &cache->link);
 }
@@ -106,8 +118,8 @@ static void slab_mark_all_free(struct slab *s)
 		slot_set(slab_state(s, slot), SLOT_NONE);
 	/* Where it is in a word of its own; there is room for it, see cache_init(). */
 	slot_set(slab_state(s, cache->slots), SLOT_NONE);
-	if (cache->first)
-		slot_set(slab_state(s, 0), SLOT_LIVE); /* for ever: it is the header */
+	if (cache->first) /* for ever: it is the header, or left out */
+		slot_set(slab_state(s, 0), cache_is_of_headers(cache) ? SLOT_LIVE : SLOT_NONE);
 	s->free = cache->objects;
 }
 
@@ -128,9 +140,11 @@ static struct slab_track *track_alloc(struct kheap *heap, uintptr_t caller)
 	return port_phys_to_virt(pfn_to_paddr(page));
 }
 
-static void track_free(struct kheap *heap, struct slab_track *track, uintptr_t caller)
+static void track_free(struct kheap *heap, const struct slab *s, uintptr_t caller)
 {
-	page_free_for(heap->pages, paddr_to_pfn(port_virt_to_phys(track)), track_order(heap),
+	if (slab_debug(heap, s))
+		debug_slab_gone(heap, s, caller);
+	page_free_for(heap->pages, paddr_to_pfn(port_virt_to_phys(s->track)), track_order(heap),
 		      caller);
 	count(&heap->track_pages_held, -(1 << track_order(heap)));
 }
@@ -210,7 +224,7 @@ void slab_destroy(struct slab *s, uintptr_t caller)
 	pfn_t pages = slab_frame(s);
 
 	if (s->track)
-		track_free(heap, s->track, caller);
+		track_free(heap, s, caller);
 	page_clear_slab(heap->pages, pages, cache->order);
 	if (!cache_is_of_headers(cache))
 		cache_put(heap, s, caller);

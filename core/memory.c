@@ -380,7 +380,8 @@ void memory_init(const struct boot_info *bi)
 		kheap_watch(&kernel_heap, WATCH_TRACK, 0);
 	set_sample_rate();
 	watch_boot();
-	if (!PORT_REDZONE && cmdline_bool("debug", DEBUG_DEFAULT)) {
+	/* A build that checks every access has redzones of its own, but wants the quarantine. */
+	if (PORT_REDZONE || cmdline_bool("debug", DEBUG_DEFAULT)) {
 		if (kheap_debug_init(&kernel_heap))
 			log_warn("debug=1: no memory for redzones and quarantine: left out");
 		else

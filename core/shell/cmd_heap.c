@@ -68,12 +68,13 @@ static int run_kmalloc(int argc, char **argv)
 {
 	bool as_json = shell_take_flag(&argc, argv, "--json");
 	bool all = shell_take_flag(&argc, argv, "--all");
-	struct kheap_stats s;
+	struct kheap_stats s, unsettled;
 	struct json j;
 	char a[12], b[12], c[28];
 
 	if (shell_no_more(argc, argv))
 		return -EINVAL;
+	kheap_stats(&kernel_heap, &unsettled); /* settling ends quarantine */
 	memory_settle();
 	kheap_stats(&kernel_heap, &s);
 	if (as_json) {
@@ -83,6 +84,8 @@ static int run_kmalloc(int argc, char **argv)
 		json_uint(&j, "large_pages", s.large_pages);
 		json_uint(&j, "live_objects", s.live_objects);
 		json_uint(&j, "live_bytes", s.live_bytes);
+		json_uint(&j, "quarantined_objects", unsettled.quarantined_objects);
+		json_uint(&j, "quarantined_bytes", unsettled.quarantined_bytes);
 		json_uint(&j, "large_live", s.large_live);
 		json_uint(&j, "large_allocs", s.large_allocs);
 		json_uint(&j, "large_frees", s.large_frees);
@@ -97,6 +100,10 @@ static int run_kmalloc(int argc, char **argv)
 	shell_printf("\nlive: %s objects, %s, in %s of slabs", format_count(c, s.live_objects),
 		     format_bytes(a, s.live_bytes), format_bytes(b, s.slab_pages * PAGE_BYTES));
 	shell_printf(" and %s of headers\n", format_bytes(a, s.header_pages * PAGE_BYTES));
+	if (kernel_heap.debug)
+		shell_printf("freed, and in quarantine until now: %s objects, %s\n",
+			     format_count(c, unsettled.quarantined_objects),
+			     format_bytes(a, unsettled.quarantined_bytes));
 	shell_printf("larger than %u bytes: %llu live in %s; %llu frees refused\n",
 		     (unsigned)KMALLOC_SMALL_MAX, (ull)s.large_live,
 		     format_bytes(a, s.large_pages * PAGE_BYTES), (ull)s.misuses);

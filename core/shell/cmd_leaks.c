@@ -161,7 +161,7 @@ static bool switch_tracking(const char *word)
 	if (!on && strcmp(word, "off"))
 		return false;
 	if (!on && kernel_heap.debug)
-		shell_printf("debug=1 needs to know the callers: tracking stays on\n");
+		shell_printf("quarantine needs to know the callers: tracking stays on\n");
 	else
 		kheap_watch(&kernel_heap, on ? WATCH_TRACK : 0, on ? 0 : WATCH_TRACK);
 	return true;

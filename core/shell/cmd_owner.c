@@ -93,7 +93,8 @@ static bool owned_by_kmalloc(const struct address_about *a, struct owner *o)
 		      h->where == KHEAP_OBJECT        ? "live object"
 		      : h->where == KHEAP_FREE_OBJECT ? "free object"
 		      : h->guarded                    ? "page, beside an object"
-						      : "slab, behind its last object",
+		      : h->slot                       ? "slab, behind its last object"
+						      : "slab, before its first object",
 		      h->cache);
 	return true;
 }

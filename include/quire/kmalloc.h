@@ -83,12 +83,12 @@ struct kmem_cache {
 	uint32_t reciprocal;   /* division by object_bytes without dividing */
 	uint16_t slots;        /* in a slab */
 	uint16_t objects;      /* a slab has to give: slots - first */
-	uint8_t first;         /* slot of the first one: 1 where slot 0 is the slab's own header */
-	uint8_t order;         /* of a slab */
-	uint8_t kind;          /* enum kmem_cache_kind */
-	uint8_t header;        /* which of kheap.headers its slabs have */
-	uint8_t room;          /* objects a magazine of it may hold */
-	uint16_t fullness;     /* free objects of a slab * this >> 16 = its list */
+	uint8_t first; /* slot of the first one: 1 where slot 0 is the slab's header, or a redzone */
+	uint8_t order;     /* of a slab */
+	uint8_t kind;      /* enum kmem_cache_kind */
+	uint8_t header;    /* which of kheap.headers its slabs have */
+	uint8_t room;      /* objects a magazine of it may hold */
+	uint16_t fullness; /* free objects of a slab * this >> 16 = its list */
 	const char *name;
 	uint32_t wanted_bytes;    /* what the creator asked for */
 	uint64_t slabs, failures; /* atomic */
@@ -210,8 +210,8 @@ enum kheap_where {
 	KHEAP_NOWHERE,     /* not this heap's */
 	KHEAP_OBJECT,      /* in a live object */
 	KHEAP_FREE_OBJECT, /* in a free slot of a slab */
-	KHEAP_SLACK,       /* in a slab, behind its last object; beside a guarded object */
-	KHEAP_LARGE,       /* in a run of pages */
+	KHEAP_SLACK, /* in a slab, behind its last object or before the first; beside a guarded one */
+	KHEAP_LARGE, /* in a run of pages */
 };
 struct kheap_about {
 	enum kheap_where where;
@@ -251,6 +251,7 @@ struct kmem_cache_stats {
 	uint32_t object_bytes, objects_per_slab, slab_pages;
 	uint32_t waste_bytes; /* behind the last object of a slab */
 	uint64_t slabs, live, allocs, frees, failures;
+	uint64_t quarantined; /* freed, and kept from use for a while (kheap_debug_init()) */
 };
 /* The i-th cache, in a fixed order (classes by size, then the others). False past the end. */
 bool kheap_cache_stats(struct kheap *heap, size_t i, struct kmem_cache_stats *out);
@@ -262,6 +263,7 @@ struct kheap_stats {
 	uint64_t empty_pages;                  /* of the slab pages, those without a live object */
 	uint64_t cached_objects, cached_bytes; /* in the CPUs' magazines */
 	uint64_t live_objects, live_bytes;     /* bytes counted as object sizes */
+	uint64_t quarantined_objects, quarantined_bytes; /* no longer live, not yet free */
 	uint64_t large_live, large_allocs, large_frees, large_failures;
 	uint64_t misuses;
 };

@@ -75,9 +75,9 @@ static void test_division(void **state)
 static void test_fullness(void **state)
 {
 	(void)state;
-	for (uint32_t objects = SLAB_OBJECTS_MIN; objects <= SLAB_OBJECTS_MAX; objects++) {
-		struct kmem_cache cache = {.fullness =
-						   (uint16_t)((KMEM_FULLNESS << 16) / objects - 1)};
+	/* (One less than the least where slot 0 is left out.) */
+	for (uint32_t objects = SLAB_OBJECTS_MIN - 1; objects <= SLAB_OBJECTS_MAX; objects++) {
+		struct kmem_cache cache = {.fullness = cache_fullness(objects)};
 		unsigned before = 0;
 
 		for (uint32_t free = 1; free < objects; free++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Redzones, poison and quarantine: each wrong use is told, right ones never; the promises hold. */
+/* Redzones and poison: each wrong use is told, right ones never; the promises hold. */
 #include "kmalloc_fixture.h"
 
 #include <kmalloc_debug.h>
@@ -105,6 +105,62 @@ static void test_underflow_by_one(void **state)
 	}
 }
 
+/* The first object of a slab: in slot 1, for slot 0 is its redzone. */
+static char *first_of_slab(size_t bytes)
+{
+	struct kheap_about about;
+	char *object;
+
+	kheap_trim(&kernel_heap); /* the next is of a new slab */
+	object = kmalloc(bytes);
+	kheap_about(&kernel_heap, object, &about);
+	assert_int_equal(about.slot, 1);
+	assert_int_equal(about.slab_live, 1);
+	return object;
+}
+
+static void test_underflow_of_the_first_of_a_slab(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < array_len(sizes) && sizes[i] <= 8000; i++) {
+		char *object = first_of_slab(sizes[i]);
+
+		object[-1] ^= 1;
+		kfree(object);
+		assert_int_not_equal(host_last_misuse.allocated_by, 0);
+		assert_found("write before the start of an object", object - 1, object);
+	}
+}
+
+static void test_the_front_of_a_slab_is_nobodys(void **state)
+{
+	char *object = first_of_slab(300), *front = object - 320;
+	struct kheap_about about;
+
+	(void)state;
+	assert_int_equal(physical(front) % PAGE_BYTES, 0);
+	kheap_about(&kernel_heap, front, &about);
+	assert_int_equal(about.where, KHEAP_SLACK);
+	assert_int_equal(kmalloc_size(front), 0);
+	kfree(front);
+	assert_string_equal(host_last_misuse.what,
+			    "free of a pointer before the first object of a slab");
+	assert_int_equal(host_last_misuse.when, MISUSE_REFUSED);
+	host_misuse_reset();
+	heap_verify();
+	front[100] = 1; /* too far in front for the object's own free */
+	assert_non_null(kheap_check(&kernel_heap));
+	assert_string_equal(host_last_misuse.what, "write before the first object of a slab");
+	assert_int_equal(host_last_misuse.address, (uintptr_t)front + 100);
+	assert_int_equal(host_last_misuse.object, (uintptr_t)object);
+	host_misuse_reset();
+	kfree(object);
+	assert_int_equal(host_misuses, 0);
+	kheap_trim(&kernel_heap);
+	assert_int_not_equal(host_last_misuse.allocated_by, 0);
+	assert_found("write before the first object of a slab", front + 100, object);
+}
+
 static void test_the_neighbour_finds_it_too(void **state)
 {
 	char *a = kmalloc(60), *b = kmalloc(60);
@@ -133,6 +189,65 @@ static void test_write_after_free(void **state)
 	}
 }
 
+/* Out of quarantine, its slot free, and nobody takes it again before the pages go. */
+static void test_write_before_the_slab_goes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < array_len(sizes) && sizes[i] <= 8000; i++) {
+		char *object = kmalloc(sizes[i]);
+
+		kfree(object);
+		debug_drain(&kernel_heap);
+		assert_int_equal(host_misuses, 0);
+		object[sizes[i] / 2] = 7;
+		kheap_trim(&kernel_heap);
+		assert_int_not_equal(host_last_misuse.allocated_by, 0);
+		assert_int_not_equal(host_last_misuse.freed_by, 0);
+		assert_int_not_equal(host_last_misuse.caller, 0);
+		assert_found("write after free", object + sizes[i] / 2, object);
+	}
+}
+
+static void test_write_before_the_cache_goes(void **state)
+{
+	struct kmem_cache *cache = kmem_cache_create(&kernel_heap, "written", 100, 0);
+	char *object = kmem_cache_alloc(cache, 0);
+
+	(void)state;
+	kmem_cache_free(cache, object);
+	debug_drain(&kernel_heap);
+	object[99] = 7;
+	assert_int_equal(kmem_cache_destroy(cache), 0);
+	assert_found("write after free", object + 99, object);
+}
+
+/* Of several found at once, under a lock, one is told. */
+static void test_one_of_many_is_told(void **state)
+{
+	char *small = kmalloc(50), *big = kmalloc(5000);
+
+	(void)state;
+	kfree(small);
+	kfree(big);
+	debug_drain(&kernel_heap);
+	small[5] = big[5] = 7;
+	kheap_trim(&kernel_heap);
+	assert_found("write after free", small + 5, small);
+	kheap_trim(&kernel_heap);
+	assert_int_equal(host_misuses, 0);
+}
+
+static void test_write_behind_a_freed_object(void **state)
+{
+	char *object = kmalloc(64), *end = object + kernel_heap.classes[8].object_bytes;
+
+	(void)state;
+	kfree(object);
+	end[-1] = 7;
+	kheap_trim(&kernel_heap);
+	assert_found("write behind a freed object, or before the next one", end - 1, object);
+}
+
 static void test_write_to_what_is_handed_out_next(void **state)
 {
 	char *keep = kmalloc(300), *object = kmalloc(300), *again;
@@ -147,44 +262,6 @@ static void test_write_to_what_is_handed_out_next(void **state)
 	assert_found("write after free", object + 5, object);
 	kfree(again);
 	kfree(keep);
-}
-
-static void test_double_free_after_others(void **state)
-{
-	char *object = kmalloc(100), *others[100];
-
-	(void)state;
-	kfree(object);
-	for (unsigned i = 0; i < array_len(others); i++) {
-		others[i] = kmalloc(100); /* "reuse": it is not yet */
-		assert_ptr_not_equal(others[i], object);
-	}
-	kfree(object);
-	assert_int_equal(host_misuses, 1);
-	assert_string_equal(host_last_misuse.what, "double free");
-	assert_int_not_equal(host_last_misuse.freed_by, 0);
-	assert_int_equal(kmalloc_size(object), 0);
-	host_misuse_reset();
-	for (unsigned i = 0; i < array_len(others); i++)
-		kfree(others[i]);
-	assert_int_equal(host_misuses, 0);
-}
-
-static void test_quarantine_is_a_queue(void **state)
-{
-	static char *objects[QUARANTINE_LONG + 10];
-
-	(void)state;
-	for (unsigned i = 0; i < array_len(objects); i++)
-		objects[i] = kmalloc(40);
-	for (unsigned i = 0; i < array_len(objects); i++)
-		kfree(objects[i]);
-	assert_int_equal(kernel_heap.debug->count, QUARANTINE_LONG);
-	for (unsigned i = 0; i < QUARANTINE_LONG; i++)
-		assert_ptr_equal((void *)kernel_heap.debug
-					 ->held[(kernel_heap.debug->first + i) % QUARANTINE_LONG],
-				 objects[i + 10]);
-	heap_verify();
 }
 
 static void test_typed_caches(void **state)
@@ -228,12 +305,18 @@ static void test_check_finds_all_of_it(void **state)
 	assert_string_equal(host_last_misuse.what, "write after free");
 	object[3] ^= 1;
 	assert_null(kheap_check(&kernel_heap));
+	object = first_of_slab(100);
+	object[-1] ^= 1;
+	assert_non_null(kheap_check(&kernel_heap));
+	object[-1] ^= 1;
+	assert_null(kheap_check(&kernel_heap));
+	kfree(object);
 	host_misuse_reset();
 }
 
 enum {
 	THREADS = 3,
-	STEPS = 40000,
+	STEPS = 12000,
 	OBJECTS = 40
 };
 static unsigned working;
@@ -348,11 +431,15 @@ int main(void)
 		debug_test(test_every_size_keeps_its_promises),
 		debug_test(test_overflow_by_one),
 		debug_test(test_underflow_by_one),
+		debug_test(test_underflow_of_the_first_of_a_slab),
+		debug_test(test_the_front_of_a_slab_is_nobodys),
 		debug_test(test_the_neighbour_finds_it_too),
 		debug_test(test_write_after_free),
+		debug_test(test_write_before_the_slab_goes),
+		debug_test(test_write_before_the_cache_goes),
+		debug_test(test_one_of_many_is_told),
+		debug_test(test_write_behind_a_freed_object),
 		debug_test(test_write_to_what_is_handed_out_next),
-		debug_test(test_double_free_after_others),
-		debug_test(test_quarantine_is_a_queue),
 		debug_test(test_typed_caches),
 		debug_test(test_check_finds_all_of_it),
 		debug_test(test_check_beside_work_finds_nothing),

@@ -108,10 +108,11 @@ static void print_heap(uint64_t bad)
 	uint64_t above = (bad | GRAIN_MASK) + 1;
 
 	kheap_about(&kernel_heap, (void *)(uintptr_t)bad, &about);
-	if (about.where == KHEAP_NOWHERE || about.where == KHEAP_SLACK)
+	if (about.where == KHEAP_NOWHERE)
 		return;
 	kheap_about(&kernel_heap, (void *)(uintptr_t)above, &next);
-	print_heap_object(bad, &about);
+	if (about.where != KHEAP_SLACK)
+		print_heap_object(bad, &about);
 	if (next.where == KHEAP_OBJECT && next.object == above && about.object != above)
 		print_heap_object(bad, &next);
 }
