@@ -89,6 +89,21 @@ MISUSE(access_under, "access-under", "write one before an object")
 	return first ? write_at(EDGE, -1) : "out of memory";
 }
 
+MISUSE(access_under_first, "access-under-first", "write one before the first object of a slab")
+{
+	struct kheap_about about;
+	char *p;
+
+	do {
+		p = access_owner(PAGE_BYTES); /* few in a slab */
+		expect(p, "out of memory");
+		kheap_about(&kernel_heap, p, &about);
+	} while (about.slot > 1);
+	misuse_elsewhere();
+	access_writes(p - 1);
+	return "nobody noticed";
+}
+
 MISUSE(access_over_large, "access-over-large", "write one past an object of whole pages")
 {
 	return write_at(LARGE, LARGE);
@@ -123,6 +138,19 @@ MISUSE(access_freed_read, "access-freed-read", "read of an object that was freed
 MISUSE(access_freed_write, "access-freed-write", "write to an object that was freed")
 {
 	return after_free(touch_write);
+}
+
+MISUSE(access_freed_reused, "access-freed-reused",
+       "the same after the next allocation of that size")
+{
+	char *p = access_owner(EDGE), *next;
+
+	expect(p, "out of memory");
+	access_freer(p);
+	next = access_owner(EDGE); /* elsewhere: the slot waits in quarantine */
+	expect(next, "out of memory");
+	access_writes(p + 8);
+	return "nobody noticed";
 }
 
 MISUSE(access_freed_large, "access-freed-large", "write to an object of whole pages, freed")

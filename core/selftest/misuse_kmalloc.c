@@ -15,9 +15,10 @@
 #include <quire/port.h>
 #include <quire/selftest.h>
 
-#define EDGE   64 /* the whole of its class */
-#define SLACK  60 /* leaves 4 bytes of it */
-#define TRIES  32 /* objects, so that some lie at the right end of their page */
+#define EDGE   64   /* the whole of its class */
+#define SLACK  60   /* leaves 4 bytes of it */
+#define TRIES  32   /* objects, so that some lie at the right end of their page */
+#define BIG    3000 /* few in a slab */
 #define OTHERS 100
 
 misuse_fn void *kmalloc_owner(size_t bytes)
@@ -241,6 +242,15 @@ static bool is_surrounded(const void *object)
 	return about.guarded || kernel_heap.debug;
 }
 
+/* A read leaves no trace: only a fault shows it, or a shadow. */
+static bool is_read_seen(const void *object)
+{
+	struct kheap_about about;
+
+	kheap_about(&kernel_heap, object, &about);
+	return about.guarded || PORT_REDZONE;
+}
+
 #define NOT_SURROUNDED "the object has nothing around it: debug=1, or `kfence every`"
 
 static const char *write_at(size_t bytes, int64_t offset)
@@ -284,34 +294,59 @@ MISUSE(kmalloc_underflow, "kmalloc-underflow", "write of a byte before an object
 	return write_at(EDGE, -1);
 }
 
-/* Reads leave no trace: only a fault shows them. Some of these objects lie at the end of their page. */
-MISUSE(kmalloc_overflow_read, "kmalloc-overflow-read", "read of a byte behind an object (kfence)")
+static bool is_first_of_slab(const void *object)
 {
 	struct kheap_about about;
-	bool guarded = false;
+
+	kheap_about(&kernel_heap, object, &about);
+	return about.guarded || (kernel_heap.debug && about.slot == 1);
+}
+
+MISUSE(kmalloc_underflow_first, "kmalloc-underflow-first",
+       "the same before the first object of a slab")
+{
+	char *objects[TRIES], *first = NULL;
+	unsigned count = 0;
+
+	while (!first && count < TRIES) {
+		char *object = kmalloc_owner(BIG);
+
+		expect(object, "out of memory");
+		objects[count++] = object;
+		first = is_first_of_slab(object) ? object : NULL;
+	}
+	misuse_elsewhere();
+	if (first)
+		kmalloc_write_culprit(first - 1);
+	while (count)
+		kmalloc_first_free(objects[--count]);
+	return first ? NULL : NOT_SURROUNDED;
+}
+
+/* Some of these objects lie at the end of their page. */
+MISUSE(kmalloc_overflow_read, "kmalloc-overflow-read", "read of a byte behind an object (kfence)")
+{
+	bool seen = false;
 
 	for (unsigned i = 0; i < TRIES; i++) {
 		char *object = kmalloc_owner(EDGE);
 
 		expect(object, "out of memory");
-		kheap_about(&kernel_heap, object, &about);
-		guarded |= about.guarded;
-		if (about.guarded)
+		if (is_read_seen(object))
 			(void)kmalloc_read_culprit(object + EDGE);
+		seen |= is_read_seen(object);
 		kfree(object);
 	}
-	return guarded ? NULL : "no object was guarded (kfence every)";
+	return seen ? NULL : "no object was guarded (kfence every)";
 }
 
 MISUSE(kmalloc_use_after_free, "kmalloc-read-after-free", "read of a freed object (kfence)")
 {
-	struct kheap_about about;
 	char *object = kmalloc_owner(EDGE);
 
 	expect(object, "out of memory");
 	kmalloc_first_free(object);
-	kheap_about(&kernel_heap, object, &about);
-	expect(about.guarded, "the object was not guarded (kfence every)");
+	expect(is_read_seen(object), "the object was not guarded (kfence every)");
 	misuse_elsewhere();
 	(void)kmalloc_read_culprit(object + 5);
 	return NULL;

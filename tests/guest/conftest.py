@@ -20,8 +20,11 @@ sys.path.insert(0, str(TOP / "tools"))
 
 import qemu  # noqa: E402  (tools/ is on the path only now)
 
-# A build in which every access is checked (preset kasan).
-KASAN = "QUIRE_KASAN:BOOL=ON" in (BUILD / "CMakeCache.txt").read_text(encoding="utf-8")
+CACHE = (BUILD / "CMakeCache.txt").read_text(encoding="utf-8")
+# A build in which every access is checked (preset kasan); one with redzones, poison and every
+# object guarded (preset debug).
+KASAN = "QUIRE_KASAN:BOOL=ON" in CACHE
+DEBUG_PRESET = "QUIRE_DEBUG:BOOL=ON" in CACHE
 
 if KASAN:
     qemu.patience = 5

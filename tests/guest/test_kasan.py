@@ -23,10 +23,13 @@ REPORTS = {
     "access-over-slack": (OVER.format("write", "write"), PAST.format(41), OWNER, r"\[01\] fa"),
     "access-over-read": (OVER.format("read", "read"), PAST.format(41), OWNER),
     "access-under": (OVER.format("write", "write"), OWNER, r"\[fa\]"),
+    "access-under-first": (r"heap out-of-bounds \(room .*\): write of 1 .* by access_writes\+0x",
+                           r"\b1 bytes before an object of 4096 bytes", OWNER, r"\[fc\]"),
     "access-over-large": (OVER.format("write", "write"), PAST.format(20000), OWNER),
     "access-freed-read": (FREED.format("read", "read"), r"at byte 8 of an object", OWNER, FREER,
                           r"\[fb\]"),
     "access-freed-write": (FREED.format("write", "write"), OWNER, FREER),
+    "access-freed-reused": (FREED.format("write", "write"), OWNER, FREER),
     "access-freed-large": (r"use of a free page: write of 1 bytes", FREER, r"\[fe\]"),
     "access-free-page": (r"use of a free page: write of 1 bytes", r"page frame 0x[0-9a-f]+, free"),
     "access-cache": (OVER.format("write", "write"), PAST.format(41), r"class victims",
@@ -68,6 +71,20 @@ def test_access(boot, saved, name):
     with boot(prompt=False, resume=saved[0], **MACHINE) as guest:
         text, ending = provoke(guest, lambda g: g.type(f"test misuse {name}"))
     assert_report(text, ending, REPORTS[name])
+
+
+def test_double_free_after_reuse(boot, saved):
+    """Its slot waits, so it is the second free that is refused, and not the next owner's."""
+    with boot(prompt=False, resume=saved[0], **MACHINE) as guest:
+        guest.type("")
+        guest.wait_prompt()
+        text = guest.run("test misuse kmalloc-double-free-reused")
+        assert "the kernel went on" in text, text
+        guest.wait_prompt()
+        report = "\n".join(guest.kernel_lines())
+    for pattern in (r"kmalloc: double free: .*\(refused\)", r"caller +kmalloc_culprit\+0x",
+                    r"allocated by kmalloc_owner\+0x", r"freed by +kmalloc_first_free\+0x"):
+        assert re.search(pattern, report), f"{pattern}\n{report}"
 
 
 def test_what_the_kernel_does_is_clean(boot):
