@@ -316,17 +316,13 @@ misuse_fn pfn_t page_finder(unsigned order)
 }
 
 /* All of a size that there are, until the one that was written to is among them. */
-MISUSE(page_write_found, "page-write-found", "the same, found when the page is allocated again")
+static const char *write_and_find(void)
 {
 	uint64_t found = kernel_pages.counters.written_free;
-	bool on = is_debug();
-	pfn_t head, got[64];
+	pfn_t head = page_owner(0), got[64];
 	unsigned n = 0;
 
-	if (PORT_REDZONE)
-		return seen_anyway;
-	begin_debug();
-	head = page_owner(0);
+	expect(!pfn_is_none(head), "out of memory");
 	misuse_elsewhere();
 	page_first_free(head, 0);
 	page_writer(head, 0x123);
@@ -338,9 +334,26 @@ MISUSE(page_write_found, "page-write-found", "the same, found when the page is a
 	while (n)
 		page_free(&kernel_pages, got[--n], 0);
 	expect(kernel_pages.counters.written_free != found, "not noticed");
+	return NULL;
+}
+
+MISUSE(page_write_found, "page-write-found", "the same, found when the page is allocated again")
+{
+	bool on = is_debug();
+	const char *error;
+
+	if (PORT_REDZONE)
+		return seen_anyway;
+	begin_debug();
+	error = write_and_find();
 	if (!on)
 		end_debug();
-	return NULL;
+	return error;
+}
+
+MISUSE(page_write, "page-write", "the same, in a kernel that was started so (debug=1, KASAN)")
+{
+	return is_debug() ? write_and_find() : "not every free page is looked at (debug=1)";
 }
 
 misuse_fn void page_get_culprit(pfn_t head)

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: MIT
 """
 Every wrong use of the page allocator, provoked by `test misuse`: what the report says, who it
-names, and that nothing has changed. All on one machine: a report does not end the kernel.
+names, and that nothing has changed. All on one machine: a report does not end the kernel, but for
+KASAN's. The same in the release, debug and KASAN builds; docs/assurance.md has the table.
 """
 
 import re
 
 import pytest
 from books import assert_checks
+from conftest import DEBUG_PRESET, KASAN
+from endings import provoke as provoke_end
 
 CPUS = 2
+# With debug=1 every free page is looked at; the debug preset has its own settings.
+DEBUG = None if DEBUG_PRESET else "cmdline=debug=1 kfence=every\n"
 
 # `test misuse NAME`: the sentence, and what else the report must say.
 ALLOCATED, FREED = r"allocated by page_owner\+0x", r"freed by +page_first_free\+0x"
@@ -50,6 +55,8 @@ REPORTS = {
     "page-get-free": ("reference to a page that heads no block", FREED),
     "page-put-free": ("reference dropped on a page that heads no block", FREED),
 }
+# In a kernel that was started so.
+ALL_LOOKED_AT = WRITTEN + (r"found by +page_finder\+0x",)
 CULPRIT = r"caller +(page_(run_|get_|put_)?culprit)\+0x"
 
 
@@ -88,7 +95,7 @@ def assert_report(report, cpu, sentence, *more):
 
 def test_every_misuse_of_pages_is_tested(guest):
     listed = re.findall(r"^  (page-\S+)", guest.run("test misuse"), re.M)
-    assert sorted(listed) == sorted(REPORTS)
+    assert sorted(listed) == sorted([*REPORTS, "page-write"])
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -101,6 +108,30 @@ def test_misuse(guest, name):
 def test_misuse_on_another_cpu(guest, name):
     report = provoke(guest, f"test misuse {name} --cpu 1")
     assert_report(report, 1, *REPORTS[name])
+
+
+@pytest.mark.skipif(KASAN, reason="this build sees the write itself")
+def test_write_to_any_free_page_with_debug(boot):
+    with boot(cpus=CPUS, config=DEBUG) as guest:
+        for cpu in range(CPUS):
+            assert_report(provoke(guest, f"test misuse page-write --cpu {cpu}"), cpu,
+                          *ALL_LOOKED_AT)
+
+
+@pytest.mark.skipif(not KASAN, reason="KASAN")
+@pytest.mark.parametrize("cpu", range(CPUS))
+def test_write_to_any_free_page_with_kasan(boot, cpu):
+    with boot(cpus=CPUS) as guest:
+        text, ending = provoke_end(guest, lambda g: g.type(f"test misuse page-write --cpu {cpu}"))
+    assert ending.reason == "debug-exit" and text.count("*** KASAN: ") == 1, f"{ending}\n{text}"
+    for pattern in (r"KASAN: use of a free page: write of 1 bytes at 0x[0-9a-f]+123 by page_writer",
+                    r"page frame 0x[0-9a-f]+, free", FREED):
+        assert re.search(pattern, text), f"{pattern}\n{text}"
+
+
+@pytest.mark.skipif(KASAN or DEBUG_PRESET, reason="all are looked at")
+def test_as_released_not_every_page_is_looked_at(guest):
+    assert "not every free page is looked at" in guest.run("test misuse page-write")
 
 
 def test_nothing_is_left(guest):
