@@ -25,6 +25,7 @@ quire_host_test(test_acpi SOURCES tests/unit/test_acpi.c core/acpi.c)
 quire_host_test(test_acpi_numa SOURCES tests/unit/test_acpi_numa.c core/acpi.c core/acpi_numa.c)
 quire_host_test(test_scancode SOURCES tests/unit/test_scancode.c core/arch/x86_64/scancode.c)
 quire_host_test(test_span SOURCES tests/unit/test_span.c)
+quire_host_test(test_host_locks SOURCES tests/unit/test_host_locks.c)
 quire_host_test(test_time SOURCES tests/unit/test_time.c core/time.c)
 
 quire_host_test(test_line_edit SOURCES tests/unit/test_line_edit.c core/console/line_edit.c core/console/line_draw.c

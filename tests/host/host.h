@@ -55,4 +55,7 @@ static inline uint64_t host_random(uint64_t *state)
  */
 uint64_t host_seed(const char *test);
 
+/* How much of `usual` a long test should do: a $QUIRE_LESS-th, when that is set (tools/mutate). */
+unsigned long host_amount(unsigned long usual);
+
 #endif

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The out-of-line part of the port on a host. */
 #define _GNU_SOURCE
+#ifndef QUIRE_LOCK_CHECK
+#define QUIRE_LOCK_CHECK /* the functions are here, whoever calls them */
+#endif
 #include "host.h"
 #include <quire/assert.h>
+#include <quire/spinlock.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -147,6 +151,39 @@ bool port_guard_mapped(uint64_t address)
 	return guard_mapped[(address - (uintptr_t)guard_range) / PAGE_BYTES];
 }
 
+/*
+ * Locks, for tests with QUIRE_LOCK_CHECK: taken in rising rank, released last one first, with
+ * interrupts off. As core/lock_check.c, but each thread has its own row, and a panic ends it.
+ */
+#define LOCK_DEPTH_MAX 8
+
+static _Thread_local const struct spinlock *held[LOCK_DEPTH_MAX];
+static _Thread_local unsigned held_count;
+
+void lock_check_acquire(const struct spinlock *l)
+{
+	if (held_count == LOCK_DEPTH_MAX)
+		port_panic("more than %d spinlocks held", LOCK_DEPTH_MAX);
+	if (held_count && held[held_count - 1]->rank >= l->rank)
+		port_panic("lock order: rank %u taken while holding rank %u", l->rank,
+			   held[held_count - 1]->rank);
+	held[held_count++] = l;
+}
+
+void lock_check_release(const struct spinlock *l)
+{
+	if (held_count == 0 || held[held_count - 1] != l)
+		port_panic("lock of rank %u released out of order", l->rank);
+	if (host_irq_on)
+		port_panic("lock of rank %u held with interrupts on", l->rank);
+	held_count--;
+}
+
+void host_irq_unbalanced(void)
+{
+	port_panic("interrupts turned on twice");
+}
+
 void port_panic(const char *format, ...)
 {
 	va_list args;
@@ -156,6 +193,7 @@ void port_panic(const char *format, ...)
 	va_end(args);
 	if (host_panic_armed) {
 		host_panic_armed = false;
+		held_count = 0;
 		host_irq_on = true;
 		longjmp(host_panic_jump, 1);
 	}
@@ -179,4 +217,12 @@ uint64_t host_seed(const char *test)
 		    : (uint64_t)now.tv_sec * 1000000007u + (uint64_t)now.tv_nsec;
 	printf("%s: QUIRE_SEED=0x%llx\n", test, (unsigned long long)seed);
 	return seed;
+}
+
+unsigned long host_amount(unsigned long usual)
+{
+	const char *text = getenv("QUIRE_LESS");
+	unsigned long less = text ? strtoul(text, NULL, 0) : 1;
+
+	return less ? usual / less : usual;
 }

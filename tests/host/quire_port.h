@@ -24,8 +24,15 @@ static inline port_irq_t port_irq_save(void)
 	return was;
 }
 
+/* Interrupts go on where they went off, not before. */
+void host_irq_unbalanced(void);
+
 static inline void port_irq_restore(port_irq_t was)
 {
+#ifdef QUIRE_LOCK_CHECK
+	if (was && host_irq_on)
+		host_irq_unbalanced();
+#endif
 	host_irq_on = was;
 }
 

@@ -31,6 +31,7 @@
 #define ORDERS     5u
 #define STATES_MAX (1u << 19)
 #define TABLE_SIZE (1u << 21)
+#define ALL_STATES 458330
 #define ARENA_SIZE ((size_t)192 << 20)
 
 #define FREE   0u /* of a frame: values 1 + k are the head of a block of order k */
@@ -298,9 +299,16 @@ static void warm_up(void)
 	page_cpu_drain(&pa, 0);
 }
 
+/* Not all of them when less is wanted. */
+static size_t states_max(void)
+{
+	return host_amount(ALL_STATES + 1);
+}
+
 static void search(unsigned count, const uint8_t *limits)
 {
 	const struct region ram[] = {{pfn(FIRST), count, REGION_USABLE}};
+	size_t max = states_max();
 	struct memory start;
 
 	frames = count;
@@ -324,7 +332,7 @@ static void search(unsigned count, const uint8_t *limits)
 	look(&start);
 	memcpy(first, &start, sizeof first);
 	keep(&start);
-	for (size_t state = 0; state < state_count; state++)
+	for (size_t state = 0; state < state_count && state < max; state++)
 		expand(state);
 	printf("exhaust_page: %u frames, caches of %u %u %u %u %u blocks: %zu states, "
 	       "%llu steps, %llu wrong frees refused\n",
@@ -338,7 +346,8 @@ static void every_state_of_16_frames(void **state)
 
 	(void)state;
 	search(16, closed);
-	assert_int_equal(state_count, 458330);
+	if (states_max() > ALL_STATES)
+		assert_int_equal(state_count, ALL_STATES);
 }
 
 static void every_state_of_8_frames_with_caches(void **state)

@@ -198,7 +198,7 @@ static void test_random_maps(void **state)
 
 	(void)state;
 	random_state = host_seed("model_desc_plan");
-	for (unsigned i = 0; i < MAPS; i++) {
+	for (unsigned i = 0; i < host_amount(MAPS); i++) {
 		random_map();
 		oracle_count();
 		check_make();

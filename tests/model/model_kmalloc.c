@@ -270,7 +270,7 @@ static void model_run(bool track)
 		typed[i] = kmem_cache_create(&kernel_heap, "model", sizes[i], 0);
 		assert_non_null(typed[i]);
 	}
-	for (unsigned i = 0; i < OPERATIONS / 2; i++) {
+	for (unsigned i = 0; i < host_amount(OPERATIONS / 2); i++) {
 		step();
 		if (i % CHECK_EVERY == 0)
 			verify_counts();

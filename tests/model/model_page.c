@@ -500,7 +500,7 @@ static void test_random_operations(void **state)
 	(void)state;
 	seed = host_seed("model_page");
 	host_ram_init((places[REGIONS_MAX - 1] + limits[REGIONS_MAX - 1]) * PAGE_BYTES);
-	for (unsigned epoch = 0; epoch < EPOCHS; epoch++) {
+	for (unsigned epoch = 0; epoch < host_amount(EPOCHS); epoch++) {
 		uint64_t greed = 50;
 
 		start_epoch();

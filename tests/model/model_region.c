@@ -157,7 +157,7 @@ static void test_random_maps(void **state)
 
 	(void)state;
 	random_state = host_seed("model_region");
-	while (total < ENTRIES_TOTAL) {
+	while (total < host_amount(ENTRIES_TOTAL)) {
 		bool large = random_below(4096) == 0;
 		size_t count =
 			large ? ENTRIES_MAX / 2 + random_below(ENTRIES_MAX / 2) : random_below(16);

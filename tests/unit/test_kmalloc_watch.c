@@ -232,10 +232,11 @@ static void *work(void *argument)
 {
 	struct worker *w = argument;
 	void *slots[SLOTS] = {0};
+	unsigned long steps = host_amount(STEPS);
 
 	host_cpu = w->cpu;
 	pthread_barrier_wait(&start);
-	for (unsigned i = 0; i < STEPS || __atomic_load_n(&watching, __ATOMIC_ACQUIRE); i++)
+	for (unsigned i = 0; i < steps || __atomic_load_n(&watching, __ATOMIC_ACQUIRE); i++)
 		step(w, &slots[host_random(&w->random) % SLOTS]);
 	for (unsigned i = 0; i < SLOTS; i++)
 		if (slots[i])
@@ -249,7 +250,7 @@ static void *watcher(void *argument)
 
 	host_cpu = 100 + flag;
 	pthread_barrier_wait(&start);
-	for (unsigned i = 0; i < TURNS; i++) {
+	for (unsigned i = 0; i < host_amount(TURNS); i++) {
 		const char *wrong;
 
 		kheap_watch(&kernel_heap, flag, 0);

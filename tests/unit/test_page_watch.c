@@ -164,10 +164,11 @@ static void *work(void *argument)
 {
 	struct worker *w = argument;
 	struct slot slots[SLOTS] = {0};
+	unsigned long steps = host_amount(STEPS);
 
 	host_cpu = w->cpu;
 	pthread_barrier_wait(&start);
-	for (unsigned i = 0; i < STEPS || __atomic_load_n(&watching, __ATOMIC_ACQUIRE); i++)
+	for (unsigned i = 0; i < steps || __atomic_load_n(&watching, __ATOMIC_ACQUIRE); i++)
 		step(w, &slots[host_random(&w->random) % SLOTS]);
 	for (unsigned i = 0; i < SLOTS; i++)
 		if (slots[i].taken)
@@ -181,7 +182,7 @@ static void *watcher(void *argument)
 
 	host_cpu = 100 + flag;
 	pthread_barrier_wait(&start);
-	for (unsigned i = 0; i < TURNS; i++) {
+	for (unsigned i = 0; i < host_amount(TURNS); i++) {
 		const char *wrong;
 
 		page_watch(&pa, flag, 0);
