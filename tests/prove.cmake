@@ -1,14 +1,16 @@
 # Models and proofs, label `prove`. docs/assurance.md says what they show.
 
-# quire_relacy_test(NAME REAL name...): tests/prove/relacy/model_NAME.cpp over tests/prove/relacy/real_<name>.c, which
-# take in the kernel's own sources. These are compiled for ThreadSanitizer, whose calls the model answers.
+# quire_relacy_test(NAME name... SOURCES file...): tests/prove/relacy/model_NAME.cpp over tests/prove/relacy/real_<name>.c,
+# which take in the kernel's own sources, and over others of these as they are. They are compiled for ThreadSanitizer, whose calls the model answers.
 find_path(QUIRE_RELACY relacy/relacy.hpp)
 if(QUIRE_RELACY)
 	set(CMAKE_CXX_COMPILER clang++)
 	enable_language(CXX)
 	function(quire_relacy_test name)
-		set(sources prove/relacy/model_${name}.cpp)
-		foreach(real ${ARGN})
+		cmake_parse_arguments(T "" "" "SOURCES" ${ARGN})
+		list(TRANSFORM T_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE sources)
+		list(APPEND sources prove/relacy/model_${name}.cpp)
+		foreach(real ${T_UNPARSED_ARGUMENTS})
 			list(APPEND sources prove/relacy/real_${real}.c)
 		endforeach()
 		add_executable(prove_${name} EXCLUDE_FROM_ALL ${sources})
@@ -16,7 +18,8 @@ if(QUIRE_RELACY)
 		target_compile_options(prove_${name} PRIVATE -g -fno-pie
 			"$<$<COMPILE_LANGUAGE:C>:-O1;-w;-fno-inline;-ffunction-sections;-ffreestanding;-fsanitize=thread>"
 			"$<$<COMPILE_LANGUAGE:CXX>:-std=c++17;-O2;-Wall;-Wextra;-Werror>")
-		target_link_options(prove_${name} PRIVATE -no-pie -fuse-ld=lld -Wl,--gc-sections)
+		target_link_options(prove_${name} PRIVATE -no-pie -fuse-ld=lld -Wl,--gc-sections
+			-Wl,-z,nostart-stop-gc)
 		target_include_directories(prove_${name} PRIVATE prove/relacy ${PROJECT_SOURCE_DIR}/include
 			${PROJECT_SOURCE_DIR}/alloc ${PROJECT_SOURCE_DIR}/core ${PROJECT_SOURCE_DIR}/core/arch/${QUIRE_ARCH})
 		add_dependencies(tests prove_${name})
@@ -27,6 +30,9 @@ if(QUIRE_RELACY)
 	quire_relacy_test(page page)
 	quire_relacy_test(close page tlb)
 	quire_relacy_test(tlb tlb)
+	set(KMALLOC_PROVED alloc/arena.c alloc/magazine.c alloc/slab.c alloc/kmalloc.c alloc/kmalloc_watch.c
+		alloc/kmalloc_guard.c alloc/kmalloc_guard_hit.c alloc/kmalloc_check.c)
+	quire_relacy_test(kmalloc kmalloc fast SOURCES ${KMALLOC_PROVED})
 endif()
 
 # The tests of many threads once more, under ThreadSanitizer; label tsan. It looks at the real orders of the real

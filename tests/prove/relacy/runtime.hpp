@@ -11,7 +11,9 @@
  *   location            atomic operation               plain read, write
  *   ------------------  -----------------------------  -----------------------------------------
  *   share()d            rl::atomic, the order as given rl::atomic, relaxed
- *   any other           an error: share() it           must be ordered with all others, else a race
+ *   any other           as a plain one                 must be ordered with all others, else a race
+ *
+ * A relaxed load or store of more than one location, eight states of a slab, is one of each of them.
  *
  * The memory itself holds the newest value. A plain read of a shared location may see an older one:
  * it is put there just before the compiled instruction reads, and taken away afterwards.
@@ -29,7 +31,6 @@
 #include <set>
 #include <sstream>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #pragma clang diagnostic push
@@ -87,6 +88,7 @@ struct place {
 inline std::set<place, std::less<place>, plain_allocator<place>> places;
 inline uintptr_t weakened; /* an address in the code, 0 for none */
 inline int weakened_to;
+inline int broken; /* what a model takes away beside orders; 0: nothing */
 
 #define SPLIT (-1) /* weaker than any order: a load and a store in place of one operation */
 
@@ -113,19 +115,54 @@ struct cell {
 	cell_atomic *atomic; /* in `room` */
 	alignas(cell_atomic) char room[sizeof(cell_atomic)];
 };
-#define CELLS_MAX      32
+#define CELLS_MAX      96
+#define CELLS_HASHED   4096
 #define EXECUTIONS_MAX 20000000ull
-inline bool active; /* the model's threads run */
+inline bool active;     /* the model's threads run */
+inline unsigned acting; /* who does what happens while they do not */
 inline cell cells[CELLS_MAX];
 inline unsigned cell_count;
-/* Every byte of plain memory: who was there. */
-typedef std::pair<const uintptr_t, rl::var_data *> byte_seen;
-inline std::unordered_map<uintptr_t, rl::var_data *, std::hash<uintptr_t>, std::equal_to<uintptr_t>,
-			  plain_allocator<byte_seen>>
-	bytes_seen;
+inline bool maybe_shared[CELLS_HASHED]; /* by the address's eights: else there is no cell */
+/* Every byte of plain memory: who was there. A hash table of eights, from one execution to the next. */
+#define EIGHTS_HASHED 16384
+struct eight {
+	uintptr_t address; /* 0: none */
+	rl::var_data *byte[8];
+};
+inline eight eights[EIGHTS_HASHED];
+inline unsigned eights_used[EIGHTS_HASHED], eights_count;
+
+inline rl::var_data *&byte_seen(uintptr_t address)
+{
+	uintptr_t first = address & ~(uintptr_t)7;
+	unsigned i = (unsigned)(first / 8 * 0x9e3779b1u) / 8 % EIGHTS_HASHED;
+
+	while (eights[i].address != first && eights[i].address)
+		i = (i + 1) % EIGHTS_HASHED;
+	if (!eights[i].address) {
+		if (eights_count == EIGHTS_HASHED / 2)
+			exit(2);
+		eights[i].address = first;
+		eights_used[eights_count++] = i;
+	}
+	return eights[i].byte[address % 8];
+}
+
+inline void forget_bytes(bool end_them)
+{
+	while (eights_count) {
+		eight &e = eights[eights_used[--eights_count]];
+
+		for (rl::var_data *data : e.byte)
+			if (data && end_them)
+				rl::ctx().var_dtor(data);
+		e = {};
+	}
+}
 
 inline struct {
-	cell *at;
+	cell *at[CELLS_MAX];
+	unsigned count;
 	bool write;
 } pending;
 
@@ -145,24 +182,52 @@ inline void poke(const cell &c, uint64_t v)
 /* The plain access that was announced has happened by now. */
 inline void settle()
 {
-	cell *c = pending.at;
+	unsigned count = pending.count;
+	uint64_t written[CELLS_MAX];
 
-	if (!c)
+	pending.count = 0;
+	for (unsigned i = 0; i < count; i++)
+		if (pending.write)
+			written[i] = peek(*pending.at[i]);
+		else
+			poke(*pending.at[i], pending.at[i]->atomic->debug_value());
+	if (!count || !pending.write)
 		return;
-	pending.at = nullptr;
-	if (pending.write)
-		c->atomic->store(peek(*c), rl::mo_relaxed, $);
-	else
-		poke(*c, c->atomic->debug_value());
+	cell *at[CELLS_MAX];
+	memcpy(at, pending.at, count * sizeof *at);
+	for (unsigned i = 0; i < count; i++) /* others run in between */
+		poke(*at[i], at[i]->atomic->debug_value());
+	for (unsigned i = 0; i < count; i++) {
+		at[i]->atomic->store(written[i], rl::mo_relaxed, $);
+		poke(*at[i], at[i]->atomic->debug_value());
+	}
 }
 
-inline cell *find(uintptr_t address, unsigned bytes)
+inline bool &maybe_shared_at(uintptr_t address)
 {
+	return maybe_shared[address / 8 % CELLS_HASHED];
+}
+
+inline bool overlap(const cell &c, uintptr_t address, size_t bytes)
+{
+	return address < c.address + c.bytes && c.address < address + bytes;
+}
+
+/* Any cell in there? */
+inline bool any_shared(uintptr_t address, size_t bytes)
+{
+	if (bytes <= 64) {
+		bool maybe = false;
+
+		for (uintptr_t at = address & ~(uintptr_t)7; at < address + bytes; at += 8)
+			maybe = maybe || maybe_shared_at(at);
+		if (!maybe)
+			return false;
+	}
 	for (unsigned i = 0; i < cell_count; i++)
-		if (address < cells[i].address + cells[i].bytes &&
-		    cells[i].address < address + bytes)
-			return &cells[i];
-	return nullptr;
+		if (overlap(cells[i], address, bytes))
+			return true;
+	return false;
 }
 
 [[noreturn]] inline void die(const char *what, uintptr_t address)
@@ -171,17 +236,28 @@ inline cell *find(uintptr_t address, unsigned bytes)
 	exit(2);
 }
 
+/* The cell that is exactly there, or NULL. */
+inline cell *cell_there(const volatile void *address, unsigned bytes)
+{
+	if (!active || !maybe_shared_at((uintptr_t)address))
+		return nullptr;
+	for (unsigned i = 0; i < cell_count; i++)
+		if (cells[i].address == (uintptr_t)address && cells[i].bytes == bytes)
+			return &cells[i];
+	return nullptr;
+}
+
 inline cell &cell_at(const volatile void *address, unsigned bytes)
 {
-	cell *c = find((uintptr_t)address, bytes);
+	cell *c = cell_there(address, bytes);
 
-	if (!c || c->address != (uintptr_t)address || c->bytes != bytes)
-		die("an atomic operation on what was not share()d, called from",
-		    (uintptr_t)__builtin_return_address(0));
+	if (!c)
+		die("the model's own atomic operation on what was not share()d:",
+		    (uintptr_t)address);
 	return *c;
 }
 
-/* In before(): a location that several threads use at once, with the value it has. */
+/* In begin(): a location that several threads use at once, with the value it has at the end of that. */
 inline void share(void *location, unsigned bytes, rl::memory_order plain_read = rl::mo_relaxed)
 {
 	if (cell_count == CELLS_MAX)
@@ -191,7 +267,14 @@ inline void share(void *location, unsigned bytes, rl::memory_order plain_read = 
 	c.address = (uintptr_t)location;
 	c.bytes = bytes;
 	c.plain_read = plain_read;
-	c.atomic = ::new ((void *)c.room) cell_atomic(peek(c));
+	for (uintptr_t at = c.address & ~(uintptr_t)7; at < c.address + bytes; at += 8)
+		maybe_shared_at(at) = true;
+}
+
+inline void unshare_all()
+{
+	cell_count = 0;
+	memset(maybe_shared, 0, sizeof maybe_shared);
 }
 
 template <typename T> inline void share(T &location)
@@ -199,30 +282,61 @@ template <typename T> inline void share(T &location)
 	share(&location, sizeof location);
 }
 
-inline void plain(uintptr_t address, unsigned bytes, bool write)
+inline void plain_byte(uintptr_t address, bool write)
 {
-	settle();
-	if (cell *c = find(address, bytes)) {
-		if (address < c->address || address + bytes > c->address + c->bytes)
-			die("an access across shared locations at", address);
-		if (!write ||
-		    bytes < c->bytes) /* a part of it is written: the rest must be right */
-			poke(*c, c->atomic->load(c->plain_read, $));
-		pending.at = c;
-		pending.write = write;
-		return;
+	rl::context &c = rl::ctx();
+	rl::var_data *&data = byte_seen(address);
+
+	if (!data)
+		data = c.var_ctor();
+	if (!(write ? data->store(*c.threadx_) : data->load(*c.threadx_)))
+		c.fail_test("data race on plain memory", rl::test_result_data_race, $);
+}
+
+/* What is neither shared nor ordered is a race; what is shared is read and written piece by piece. */
+inline void plain_some_shared(uintptr_t address, size_t bytes, bool write)
+{
+	cell *at[CELLS_MAX];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < cell_count; i++)
+		if (overlap(cells[i], address, bytes))
+			at[count++] = &cells[i];
+	for (size_t i = 0; i < bytes; i++) {
+		bool shared = false;
+
+		for (unsigned k = 0; k < count; k++)
+			shared = shared || overlap(*at[k], address + i, 1);
+		if (!shared)
+			plain_byte(address + i, write);
 	}
+	uint64_t seen[CELLS_MAX];
+	for (unsigned i = 0; i < count; i++) {
+		bool part =
+			at[i]->address < address || at[i]->address + at[i]->bytes > address + bytes;
+
+		/* A part of it is written: the rest must be right. */
+		seen[i] = !write || part ? at[i]->atomic->load(at[i]->plain_read, $) : 0;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		poke(*at[i], seen[i]);
+		pending.at[i] = at[i];
+	}
+	pending.count = count;
+	pending.write = write;
+}
+
+inline void plain(uintptr_t address, size_t bytes, bool write)
+{
 	if (!active)
 		return;
-	for (unsigned i = 0; i < bytes; i++) {
-		rl::var_data *&data = bytes_seen[address + i];
-
-		if (!data)
-			data = rl::ctx().var_ctor();
-		rl::context &c = rl::ctx();
-		if (!(write ? data->store(*c.threadx_) : data->load(*c.threadx_)))
-			c.fail_test("data race on plain memory", rl::test_result_data_race, $);
+	settle();
+	if (any_shared(address, bytes)) {
+		plain_some_shared(address, bytes, write);
+		return;
 	}
+	for (size_t i = 0; i < bytes; i++)
+		plain_byte(address + i, write);
 }
 
 /* A plain variable of the model itself. */
@@ -276,10 +390,33 @@ inline uint64_t perform(const char *operation, uint64_t was, uint64_t v)
 						 : v;
 }
 
+/* What is not share()d must be one CPU's at a time. */
+inline void alone(const volatile void *address, unsigned bytes, bool write)
+{
+	if (!active)
+		return;
+	if (any_shared((uintptr_t)address, bytes))
+		die("an operation that reads and writes a part of what is share()d:",
+		    (uintptr_t)address);
+	plain((uintptr_t)address, bytes, write);
+}
+
+/* The same, or a relaxed access to several shared locations. */
+inline void piecewise(const volatile void *address, unsigned bytes, int order, bool write)
+{
+	if (active && order != __ATOMIC_RELAXED && any_shared((uintptr_t)address, bytes))
+		die("an ordered access to a part of what is share()d:", (uintptr_t)address);
+	plain((uintptr_t)address, bytes, write);
+}
+
+inline const char *said; /* by the last require() that failed */
+
 inline void require(bool holds, const char *what)
 {
-	if (!holds)
-		rl::ctx().fail_test(what, rl::test_result_user_assert_failed, $);
+	if (holds)
+		return;
+	said = what;
+	rl::ctx().fail_test(what, rl::test_result_user_assert_failed, $);
 }
 
 /* ---- a model ---- */
@@ -294,11 +431,13 @@ struct model : rl::test_suite<model<derived, threads>, threads> {
 
 	void before()
 	{
-		cell_count = 0;
-		bytes_seen.clear();
-		pending.at = nullptr;
+		active = false;
+		unshare_all();
+		forget_bytes(false);
+		pending.count = 0;
 		d.begin();
-		settle();
+		for (unsigned i = 0; i < cell_count; i++)
+			cells[i].atomic = ::new ((void *)cells[i].room) cell_atomic(peek(cells[i]));
 		active = true;
 	}
 	void thread(unsigned i)
@@ -310,11 +449,10 @@ struct model : rl::test_suite<model<derived, threads>, threads> {
 	{
 		active = false;
 		d.end();
-		for (auto &b : bytes_seen)
-			rl::ctx().var_dtor(b.second);
-		bytes_seen.clear();
+		forget_bytes(true);
 		while (cell_count)
 			cells[--cell_count].atomic->~cell_atomic();
+		unshare_all();
 	}
 };
 
@@ -337,12 +475,17 @@ inline result run(rl::scheduler_type_e search, unsigned bound, unsigned long lon
 	params.output_stream = &out;
 	params.progress_stream = &out;
 	active = false;
-	cell_count = 0; /* what a failed run left belongs to a context that is gone */
-	bytes_seen.clear();
+	unshare_all(); /* what a failed run left belongs to a context that is gone */
+	forget_bytes(false);
+	said = nullptr;
 	(void)rl::simulate<suite>(params);
+	if (getenv("PROVE_HISTORY"))
+		puts(out.str().c_str());
 	active = false;
 	return {params.test_result == rl::test_result_success,
-		rl::test_result_str(params.test_result), (unsigned long long)params.stop_iteration};
+		std::string(rl::test_result_str(params.test_result)) +
+			(said ? std::string(": ") + said : ""),
+		(unsigned long long)params.stop_iteration};
 }
 
 inline std::string line_of(FILE *f)
@@ -486,11 +629,36 @@ inline unsigned weaken_all(const std::vector<scenario> &scenarios, const excuses
 	return missed;
 }
 
-/* As it is, then with each order weakened, in those files or all. The exit status of the test. */
-inline int check(const std::vector<scenario> &scenarios, const excuses &allowed,
-		 const std::vector<std::string> &files = {})
+/* Each breakage, from 1 on, must be noticed. */
+inline unsigned break_all(const std::vector<scenario> &scenarios,
+			  const std::vector<const char *> &breakages)
 {
-	return !all_hold(scenarios) || weaken_all(scenarios, allowed, files);
+	unsigned missed = 0;
+
+	for (unsigned i = 0; i < breakages.size(); i++) {
+		result how;
+
+		broken = (int)i + 1;
+		const scenario *s = who_notices(scenarios, {}, 0, &how);
+		broken = 0;
+		if (s)
+			printf("  %-66s noticed: %s in %s\n", breakages[i], how.why.c_str(),
+			       s->name);
+		else
+			printf("  %-66s NOT NOTICED\n", breakages[i]);
+		missed += !s;
+	}
+	return missed;
+}
+
+/* As it is, then with each order weakened, in those files or all, and with each breakage. The exit
+ * status of the test. */
+inline int check(const std::vector<scenario> &scenarios, const excuses &allowed,
+		 const std::vector<std::string> &files = {},
+		 const std::vector<const char *> &breakages = {})
+{
+	return !all_hold(scenarios) || weaken_all(scenarios, allowed, files) ||
+	       break_all(scenarios, breakages);
 }
 
 } // namespace prove
@@ -501,7 +669,7 @@ extern "C" {
 
 unsigned prove_cpu(void)
 {
-	return rl::thread_index();
+	return prove::active ? rl::thread_index() : prove::acting;
 }
 
 void prove_share(void *location, unsigned bytes)
@@ -536,7 +704,9 @@ void prove_share_pointer(void *location, unsigned bytes)
 		prove::plain((uintptr_t)a, n, true);                                               \
 	}
 PLAIN(1)
-PLAIN(2) PLAIN(4) PLAIN(8) PLAIN(16)
+PLAIN(2)
+PLAIN(4)
+PLAIN(8) PLAIN(16)
 
 	void __tsan_init(void)
 {
@@ -548,6 +718,30 @@ void __tsan_func_exit(void)
 {
 }
 
+void *prove_memset(void *to, int v, size_t bytes)
+{
+	prove::plain((uintptr_t)to, bytes, true);
+	memset(to, v, bytes);
+	prove::settle();
+	return to;
+}
+
+void *prove_memcpy(void *to, const void *from, size_t bytes)
+{
+	char room[4096];
+
+	if (bytes > sizeof room && prove::active)
+		prove::die("too much is copied:", bytes);
+	if (!prove::active)
+		return memcpy(to, from, bytes);
+	prove::plain((uintptr_t)from, bytes, false);
+	memcpy(room, from, bytes);
+	prove::plain((uintptr_t)to, bytes, true);
+	memcpy(to, room, bytes);
+	prove::settle();
+	return to;
+}
+
 #define HERE(operation, order) prove::order_at(__builtin_return_address(0), operation, order)
 #define RMW(bits, name, call)                                                                      \
 	uint##bits##_t __tsan_atomic##bits##_##name(volatile uint##bits##_t *a, uint##bits##_t v,  \
@@ -555,16 +749,22 @@ void __tsan_func_exit(void)
 	{                                                                                          \
 		int o = HERE(#name, order);                                                        \
 		prove::settle();                                                                   \
-		prove::cell &c = prove::cell_at(a, bits / 8);                                      \
+		prove::cell *c = prove::cell_there(a, bits / 8);                                   \
 		uint##bits##_t was;                                                                \
-		if (o == SPLIT) {                                                                  \
-			was = (uint##bits##_t)c.atomic->load(rl::mo_seq_cst, $);                   \
-			uint##bits##_t next = prove::perform(#name, was, v);                       \
-			c.atomic->store(next, rl::mo_seq_cst, $);                                  \
-		} else {                                                                           \
-			was = (uint##bits##_t)c.atomic->call(v, (rl::memory_order)o, $);           \
+		if (!c) {                                                                          \
+			prove::alone(a, bits / 8, true);                                           \
+			was = *a;                                                                  \
+			*a = (uint##bits##_t)prove::perform(#name, was, v);                        \
+			return was;                                                                \
 		}                                                                                  \
-		prove::poke(c, c.atomic->debug_value());                                           \
+		if (o == SPLIT) {                                                                  \
+			was = (uint##bits##_t)c->atomic->load(rl::mo_seq_cst, $);                  \
+			uint##bits##_t next = (uint##bits##_t)prove::perform(#name, was, v);       \
+			c->atomic->store(next, rl::mo_seq_cst, $);                                 \
+		} else {                                                                           \
+			was = (uint##bits##_t)c->atomic->call(v, (rl::memory_order)o, $);          \
+		}                                                                                  \
+		prove::poke(*c, c->atomic->debug_value());                                         \
 		return was;                                                                        \
 	}
 #define ATOMIC(bits)                                                                               \
@@ -572,15 +772,25 @@ void __tsan_func_exit(void)
 	{                                                                                          \
 		rl::memory_order o = (rl::memory_order)HERE("load", order);                        \
 		prove::settle();                                                                   \
-		return (uint##bits##_t)prove::cell_at(a, bits / 8).atomic->load(o, $);             \
+		if (prove::cell *c = prove::cell_there(a, bits / 8))                               \
+			return (uint##bits##_t)c->atomic->load(o, $);                              \
+		prove::piecewise(a, bits / 8, order, false);                                       \
+		uint##bits##_t v = *a;                                                             \
+		prove::settle();                                                                   \
+		return v;                                                                          \
 	}                                                                                          \
 	void __tsan_atomic##bits##_store(volatile uint##bits##_t *a, uint##bits##_t v, int order)  \
 	{                                                                                          \
 		rl::memory_order o = (rl::memory_order)HERE("store", order);                       \
 		prove::settle();                                                                   \
-		prove::cell &c = prove::cell_at(a, bits / 8);                                      \
-		c.atomic->store(v, o, $);                                                          \
-		prove::poke(c, c.atomic->debug_value());                                           \
+		if (prove::cell *c = prove::cell_there(a, bits / 8)) {                             \
+			c->atomic->store(v, o, $);                                                 \
+			prove::poke(*c, c->atomic->debug_value());                                 \
+			return;                                                                    \
+		}                                                                                  \
+		prove::piecewise(a, bits / 8, order, true);                                        \
+		*a = v;                                                                            \
+		prove::settle();                                                                   \
 	}                                                                                          \
 	RMW(bits, exchange, exchange)                                                              \
 	RMW(bits, fetch_add, fetch_add)                                                            \
@@ -594,22 +804,30 @@ void __tsan_func_exit(void)
 		int o = HERE("compare_exchange", order);                                           \
 		uint64_t seen = expected;                                                          \
 		prove::settle();                                                                   \
-		prove::cell &c = prove::cell_at(a, bits / 8);                                      \
+		prove::cell *c = prove::cell_there(a, bits / 8);                                   \
+		if (!c) {                                                                          \
+			prove::alone(a, bits / 8, true);                                           \
+			seen = *a;                                                                 \
+			*a = seen == expected ? v : *a;                                            \
+			return (uint##bits##_t)seen;                                               \
+		}                                                                                  \
 		if (o == SPLIT) {                                                                  \
-			seen = c.atomic->load(rl::mo_seq_cst, $);                                  \
+			seen = c->atomic->load(rl::mo_seq_cst, $);                                 \
 			if (seen == expected)                                                      \
-				c.atomic->store(v, rl::mo_seq_cst, $);                             \
+				c->atomic->store(v, rl::mo_seq_cst, $);                            \
 		} else {                                                                           \
-			c.atomic->compare_exchange(                                                \
+			c->atomic->compare_exchange(                                               \
 				rl::bool_t<false>(), seen, v, (rl::memory_order)o,                 \
 				o == rl::mo_relaxed ? rl::mo_relaxed : (rl::memory_order)failure,  \
 				$);                                                                \
 		}                                                                                  \
-		prove::poke(c, c.atomic->debug_value());                                           \
+		prove::poke(*c, c->atomic->debug_value());                                         \
 		return (uint##bits##_t)seen;                                                       \
 	}
 ATOMIC(8)
-ATOMIC(16) ATOMIC(32) ATOMIC(64)
+ATOMIC(16)
+ATOMIC(32)
+ATOMIC(64)
 
 	void __tsan_atomic_thread_fence(int order)
 {
