@@ -62,7 +62,8 @@ static struct {
 	size_t ram_count;
 	size_t capacity; /* of each of the two tables */
 	struct desc_plan plan;
-	uint64_t handed_over; /* pages given to the page allocator */
+	struct boot_range pool_used; /* the rest of the pool is loader memory like any other */
+	uint64_t handed_over;        /* pages given to the page allocator */
 	bool reclaimed;
 } memory;
 
@@ -296,12 +297,12 @@ static void add_regions(enum region_kind kind)
 }
 
 /* Once the pool's end is known, what is left of it can be used like other loader memory. */
-static struct boot_range close_pool(void)
+static void close_pool(void)
 {
 	uint64_t used_end = align_up(pool.next.a, PAGE_BYTES);
 
 	pool.end.a = pool.next.a;
-	return (struct boot_range){
+	memory.pool_used = (struct boot_range){
 		memory.info->pool.base,
 		(used_end - memory.info->pool.base) >> PAGE_SHIFT,
 	};
@@ -328,7 +329,6 @@ static void set_sample_rate(void)
 void memory_init(const struct boot_info *bi)
 {
 	struct boot_range nothing = {0, 0};
-	struct boot_range pool_used;
 	struct input_list list = {0};
 	struct page_config config;
 
@@ -367,11 +367,12 @@ void memory_init(const struct boot_info *bi)
 		port_panic("boot pool exhausted while making the superblocks");
 	numa_cpu_online(0, arch_cpu_id());
 
-	pool_used = close_pool();
+	close_pool();
 	/* Where the map overlaps there, everything is built anew. */
 	if (!region_carve(memory.regions, &memory.region_count, memory.capacity,
-			  paddr_to_pfn(paddr(pool_used.base)), pool_used.pages, REGION_METADATA))
-		build_regions(&list, &pool_used);
+			  paddr_to_pfn(paddr(memory.pool_used.base)), memory.pool_used.pages,
+			  REGION_METADATA))
+		build_regions(&list, &memory.pool_used);
 	make_shadow();
 	add_regions(REGION_USABLE);
 	kheap_init(&kernel_heap, &kernel_pages);
@@ -572,7 +573,7 @@ const char *memory_reserved_for(pfn_t frame)
 		{&bi->kernel, "kernel image and symbols"},
 		{&bi->info, "hand-over data"},
 		{&bi->descriptors, "page descriptor array"},
-		{&bi->pool, "boot pool: page tables, superblocks"},
+		{&memory.pool_used, "boot pool: page tables, superblocks"},
 	};
 	uint64_t address = pfn_to_paddr(frame).a;
 

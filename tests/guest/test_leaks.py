@@ -138,6 +138,30 @@ def test_owner_of_page_tables(guest):
     pytest.fail("no page table in the boot pool")
 
 
+def behind_the_boot_pool(guest):
+    """The first page that the boot pool gave back."""
+    for region in guest.run_json("memmap --json")["regions"]:
+        base = int(region["base"], 16)
+        if region["kind"] == "metadata" and "boot pool" in owner(guest, hex(base))["what"]:
+            end = hex(base + 4096 * region["pages"])
+            assert "boot pool" in owner(guest, hex(int(end, 16) - 1))["what"]
+            return end
+    raise AssertionError("no boot pool")
+
+
+def test_owner_of_what_the_boot_pool_gave_back(guest):
+    found = owner(guest, behind_the_boot_pool(guest))
+    assert found["kind"] in ("free page", "pages") and "boot pool" not in found["what"], found
+
+
+def test_owner_of_what_the_boot_pool_did_not_need(boot):
+    """Not given back, where nothing of the loader's is."""
+    with boot(config="cmdline=reclaim=off\n") as guest:
+        found = owner(guest, behind_the_boot_pool(guest))
+        assert found["kind"] == "firmware", found
+        assert found["what"] == "reclaimable memory of the firmware's map", found
+
+
 @pytest.mark.parametrize("address", (
     "0", "1", "0xfff", "0x1000", "0xfee00000", "0xffffffffff", "0x7fffffffffff", "0x800000000000",
     "0xdeadbeefdeadbeef", "0xffff7fffffffffff", "0xffff800000000000", "0xffffdfffffffffff",
