@@ -5,8 +5,10 @@
 #include <quire/memory.h>
 #include <quire/thread.h>
 
-#define TRIES  250 /* times 20 ms for ended threads to be reaped */
-#define TRY_NS 20000000ull
+#define TRIES        250 /* times 20 ms for ended threads to be reaped */
+#define TRY_NS       20000000ull
+#define SETTLE_TRIES 100 /* times 50 ms until two looks agree */
+#define SETTLE_NS    50000000ull
 
 void books_take(struct books *out)
 {
@@ -26,6 +28,20 @@ void books_take(struct books *out)
 		.large_pages = heap.large_pages,
 		.threads = sched.threads,
 	};
+}
+
+void books_settle(struct books *out)
+{
+	struct books last;
+
+	books_take(out);
+	for (unsigned i = 0; i < SETTLE_TRIES; i++) {
+		last = *out;
+		(void)thread_sleep_ns(SETTLE_NS);
+		books_take(out);
+		if (!books_compare(&last, out))
+			return;
+	}
 }
 
 const char *books_compare(const struct books *before, const struct books *after)

@@ -13,6 +13,9 @@ struct books {
 /* Empties what the CPUs and the slabs keep, and counts. Threads only. */
 void books_take(struct books *out);
 
+/* The same once they stand still: ended threads are freed a little later, by the reaper. */
+void books_settle(struct books *out);
+
 /* NULL, or what differs (static text). */
 const char *books_compare(const struct books *before, const struct books *after);
 

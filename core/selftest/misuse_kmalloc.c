@@ -54,11 +54,15 @@ MISUSE(kmalloc_double_free, "kmalloc-double-free", "an object freed twice at onc
 {
 	void *keep = kmalloc_owner(EDGE), *object = kmalloc_owner(EDGE);
 
-	expect(keep && object, "out of memory");
+	bool both = keep && object;
+
 	kmalloc_first_free(object);
-	misuse_elsewhere();
-	kmalloc_culprit(object);
+	if (both) {
+		misuse_elsewhere();
+		kmalloc_culprit(object);
+	}
 	kfree(keep);
+	expect(both, "out of memory");
 	return NULL;
 }
 
@@ -166,13 +170,20 @@ MISUSE(kmalloc_wrong_cache, "kmalloc-wrong-cache", "an object given back to anot
 	struct kmem_cache *right = kmem_cache_create(&kernel_heap, "misuse-right", EDGE, 0);
 	struct kmem_cache *wrong = kmem_cache_create(&kernel_heap, "misuse-wrong", EDGE, 0);
 	void *object = right ? kmem_cache_alloc(right, 0) : NULL;
-	int error;
+	bool all = object && wrong;
+	int error = 0;
 
-	expect(right && wrong && object, "out of memory");
-	misuse_elsewhere();
-	kmem_cache_culprit(wrong, object);
-	kmem_cache_free(right, object);
-	error = kmem_cache_destroy(right) | kmem_cache_destroy(wrong);
+	if (all) {
+		misuse_elsewhere();
+		kmem_cache_culprit(wrong, object);
+	}
+	if (object)
+		kmem_cache_free(right, object);
+	if (right)
+		error |= kmem_cache_destroy(right);
+	if (wrong)
+		error |= kmem_cache_destroy(wrong);
+	expect(all, "out of memory");
 	expect(!error, "a cache is not empty");
 	return NULL;
 }
@@ -257,15 +268,16 @@ static const char *write_at(size_t bytes, int64_t offset)
 {
 	char *before = kmalloc_owner(bytes), *object = kmalloc_owner(bytes);
 
-	expect(before && object, "out of memory");
-	if (is_surrounded(object)) {
+	bool both = before && object, surrounded = both && is_surrounded(object);
+
+	if (surrounded) {
 		misuse_elsewhere();
 		kmalloc_write_culprit(object + offset);
 	}
-	offset = is_surrounded(object);
 	kmalloc_first_free(object);
 	kfree(before);
-	return offset ? NULL : NOT_SURROUNDED;
+	expect(both, "out of memory");
+	return surrounded ? NULL : NOT_SURROUNDED;
 }
 
 MISUSE(kmalloc_overflow_edge, "kmalloc-overflow-edge", "write of a byte behind 64 of 64")

@@ -326,7 +326,9 @@ static const char *write_and_find(void)
 	misuse_elsewhere();
 	page_first_free(head, 0);
 	page_writer(head, 0x123);
-	while (n < array_len(got) && kernel_pages.counters.written_free == found) {
+	for (unsigned i = 0; i < array_len(got); i++) {
+		if (kernel_pages.counters.written_free != found)
+			break;
 		got[n] = page_finder(0);
 		if (!pfn_is_none(got[n]))
 			n++;

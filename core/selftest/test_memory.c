@@ -214,24 +214,42 @@ SELFTEST(stress)
 	return error;
 }
 
-/* Wrong frees are refused and counted; the heap goes on. Reports appear in the log: they are the test. */
-SELFTEST(refusals)
+static const char *refuse_objects(void)
 {
-	uint64_t refused = kernel_heap.misuses, pages = kernel_pages.counters.misuses;
+	uint64_t refused = kernel_heap.misuses;
 	char *keep = kmalloc(100), *p = kmalloc(100);
-	pfn_t frame = page_alloc(&kernel_pages, 0, PAGE_ANY);
+	bool both = keep && p;
 	int local;
 
-	expect(keep && p && !pfn_is_none(frame), "out of memory");
-	kfree(p + 1);
-	kfree(&local);
+	if (both) {
+		kfree(p + 1);
+		kfree(&local);
+		kfree(p);
+	}
 	kfree(p);
-	kfree(p);
-	expect(kernel_heap.misuses == refused + 3, "kmalloc did not refuse each wrong free");
 	kfree(keep);
+	expect(both, "out of memory");
+	expect(kernel_heap.misuses == refused + 3, "kmalloc did not refuse each wrong free");
+	return NULL;
+}
+
+static const char *refuse_pages(void)
+{
+	uint64_t pages = kernel_pages.counters.misuses;
+	pfn_t frame = page_alloc(&kernel_pages, 0, PAGE_ANY);
+
+	expect(!pfn_is_none(frame), "out of memory");
 	page_free(&kernel_pages, frame, 1);
 	page_free(&kernel_pages, frame, 0);
 	page_free(&kernel_pages, frame, 0);
 	expect(kernel_pages.counters.misuses == pages + 2, "wrong page frees were not refused");
 	return NULL;
+}
+
+/* Wrong frees are refused and counted; the heap goes on. Reports appear in the log: they are the test. */
+SELFTEST(refusals)
+{
+	const char *error = refuse_objects();
+
+	return error ? error : refuse_pages();
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* log: the kernel's log, from its ring. */
-#include <quire/console.h>
 #include <quire/errno.h>
 #include <quire/log.h>
 #include <quire/shell.h>
@@ -47,7 +46,7 @@ static void print_text(struct selection *s)
 	uint64_t sequence = 0;
 
 	while (next_line(s, &sequence, &line) && !shell_interrupted())
-		console_write(text, log_line_format(text, &line));
+		shell_printf("%.*s", (int)log_line_format(text, &line), text);
 }
 
 static void print_json(struct selection *s)

@@ -20,7 +20,6 @@
 
 #define NS_PER_S      1000000000ull
 #define LOOK_NS       200000000ull /* between looks at how far it is */
-#define SETTLE_TRIES  100
 #define SECONDS_USUAL 10
 
 /* What runs, so many instances a CPU. */
@@ -56,21 +55,6 @@ struct stress {
 static uint64_t figure(const struct books *f, const struct figure *which)
 {
 	return *(const uint64_t *)((const char *)f + which->offset);
-}
-
-/* Ended threads are freed a little later, by the reaper: when the books stand still. */
-static void books_settled(struct books *out)
-{
-	struct books last;
-
-	books_take(out);
-	for (unsigned i = 0; i < SETTLE_TRIES; i++) {
-		last = *out;
-		(void)thread_sleep_ns(LOOK_NS / 4);
-		books_take(out);
-		if (!books_compare(&last, out))
-			return;
-	}
 }
 
 /* Allocations, frees, messages sent and received, threads, sleeps: of all workloads since the boot. */
@@ -203,7 +187,7 @@ static int stress(struct stress *s)
 	if (workload_any_running() && !s->as_json)
 		shell_printf("workloads are running: they end with this, and what they hold now "
 			     "is missed then\n");
-	books_settled(&s->before);
+	books_settle(&s->before);
 	s->work_before = work_done(&s->errors_before);
 	error = start_all(s);
 	if (error)

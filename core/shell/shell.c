@@ -61,16 +61,6 @@ static struct {
 	bool complete; /* the next character begins another */
 } capture;
 
-void shell_capture(char *line, size_t bytes)
-{
-	capture.line = line;
-	capture.bytes = bytes;
-	capture.used = 0;
-	capture.complete = false;
-	if (line)
-		line[0] = 0;
-}
-
 static void capture_text(const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++) {
@@ -93,6 +83,33 @@ static void print(const char *text, size_t length)
 		capture_text(text, length);
 	else
 		console_write(text, length);
+}
+
+/*
+ * JSON comes in morsels; the consoles get them by the plateful. Not a large one: interrupts are off
+ * while a slow serial line takes it.
+ */
+static struct {
+	size_t used;
+	char text[128];
+} plate;
+
+static void serve(void)
+{
+	if (plate.used)
+		print(plate.text, plate.used);
+	plate.used = 0;
+}
+
+void shell_capture(char *line, size_t bytes)
+{
+	serve(); /* what is on the plate belongs where it was meant to go */
+	capture.line = line;
+	capture.bytes = bytes;
+	capture.used = 0;
+	capture.complete = false;
+	if (line)
+		line[0] = 0;
 }
 
 void shell_printf(const char *format, ...)
@@ -126,22 +143,6 @@ int shell_error(const char *format, ...)
 	else
 		shell_printf("%s\n", text);
 	return -EINVAL;
-}
-
-/*
- * JSON comes in morsels; the consoles get them by the plateful. Not a large one: interrupts are off
- * while a slow serial line takes it.
- */
-static struct {
-	size_t used;
-	char text[128];
-} plate;
-
-static void serve(void)
-{
-	if (plate.used)
-		print(plate.text, plate.used);
-	plate.used = 0;
 }
 
 static void add_morsel(void *context, const char *text, size_t length)

@@ -12,13 +12,50 @@ from books import assert_balanced, assert_checks, assert_comes_back, counters
 
 SMALL = {"memory": 128 << 20, "cpus": 2}
 
-# Commands that may be run over and over, each with what it does not come to an end without.
-SWEPT = ("mem", "pages", "zones", "kmalloc", "caches", "memmap", "ps", "queues", "percpu", "cpu",
-         "time", "log", "version", "check", "help", "alloc 300", "alloc 100K", "alloc --order 3",
-         "peek 0x200000", "spawn", "spawn noop", "spawn noop --count 5", "spawn sleep --seconds 1",
-         "spawn churn --seconds 1", "spawn producer-consumer --seconds 1", "trace on; trace off",
-         "bench --quick kmalloc-64", "bench --quick page-0", "bench --quick thread-life",
-         "test bounds", "test mutex", "test queue")
+# Lines for each command, to be run over and over: a new command stands here, or below.
+SWEPT = {
+    "alloc": ("alloc", "alloc 300", "alloc 100K", "alloc --order 3", "alloc --order 3 --below 4G"),
+    "bench": ("bench --list", "bench --quick page-0", "bench --quick page-bulk",
+              "bench --quick kmalloc-64", "bench --quick kmalloc-65536",
+              "bench --quick kmem-cache", "bench --quick thread-life",
+              "bench --quick recovery-50"),
+    "caches": ("caches", "caches --json"),
+    "check": ("check",),
+    "clear": ("clear",),
+    "cpu": ("cpu", "cpu --json"),
+    "echo": ("echo one two",),
+    "help": ("help", "help --json", "help sweep; help fail"),
+    "kfence": ("kfence", "kfence --json", "kfence every; kfence off; kfence on"),
+    "kill": ("spawn sleep --count 3; kill sleep",),
+    "kmalloc": ("kmalloc", "kmalloc --json"),
+    "leaks": ("leaks", "leaks --json", "leaks on; leaks --all; leaks off"),
+    "log": ("log", "log -n 5 warn"),
+    "mem": ("mem", "mem --json"),
+    "memmap": ("memmap", "memmap --json"),
+    "owner": ("owner 0x200000", "owner 0xffffffff80001000 --json"),
+    "pages": ("pages", "pages --json"),
+    "peek": ("peek 0x200000", "peek --pfn 512"),
+    "percpu": ("percpu", "percpu --json"),
+    "ps": ("ps", "ps --json"),
+    "queues": ("queues", "queues --json"),
+    "spawn": ("spawn", "spawn noop", "spawn noop --count 5"),  # and every workload, below
+    "stress": ("stress --ops 1000",),
+    "test": ("test misuse", "test fault"),  # and every one of them, below
+    "time": ("time", "time --json"),
+    "trace": ("trace on; trace; trace show; trace clear; trace off",
+              "trace on 64; spawn noop --count 3; trace show 10; trace off"),
+    "version": ("version",),
+    "zones": ("zones", "zones --json"),
+}
+NOT_SWEPT = {
+    "fail": "it would undo the failures of the sweep",
+    "free": "only a run of alloc tells what may be freed: test_free_needs_no_memory",
+    "panic": "it ends the kernel",
+    "poweroff": "it ends the machine",
+    "reboot": "it ends the machine",
+}
+# Runs of a line an allocator, where a run takes its time.
+FEW = {"bench": 8, "stress": 12}
 
 
 @pytest.fixture(name="machine", scope="module")
@@ -92,17 +129,81 @@ def test_wrong_plans_get_one_line(guest, line):
 
 # ---- the sweep ----
 
-@pytest.mark.parametrize("line", SWEPT)
-def test_sweep(guest, line):
-    """Each allocation the command makes fails in turn; all counters come back each time."""
-    most = 8 if "--seconds" in line else 40
+def sweep(guest, line, most=40):
+    """Each allocation the line makes fails in turn; all counters come back each time."""
     result = guest.run_json(f"fail sweep --json --max {most} '{line}'", timeout=280)
     assert result["line"] == line
     for run in result["runs"]:
-        assert run["left"] is None, run
+        assert run["left"] is None, f"{line}: {run}"
         assert not run["failed"] or re.search(r"^\w+: |\d failed$", run["said"]), run
-    assert result["wrong"] == 0
-    assert guest.run("version").startswith("Quire")
+    assert result["wrong"] == 0, result
+    return result["runs"]
+
+
+def test_every_command_is_swept(guest):
+    commands = {c["name"] for c in guest.run_json("help --json")["commands"]}
+    assert commands == SWEPT.keys() | NOT_SWEPT.keys()
+    assert not SWEPT.keys() & NOT_SWEPT.keys()
+
+
+@pytest.mark.parametrize("name", SWEPT)
+def test_sweep(guest, name):
+    for line in SWEPT[name]:
+        sweep(guest, line, FEW.get(name, 40))
+    assert_checks(guest)
+
+
+def test_sweep_of_every_workload(guest):
+    """To their ends, and for a while: what their threads ask for fails as well."""
+    workloads = [w["name"] for w in guest.run_json("spawn --json")["workloads"]]
+    assert len(workloads) >= 8
+    for name in workloads:
+        if name != "noop":  # it has ended before it can be killed
+            assert sweep(guest, f"spawn {name}; kill {name}", 15)
+    for name in ("mixed", "producer-consumer"):
+        sweep(guest, f"spawn {name} --seconds 1", 4)
+    assert_checks(guest)
+
+
+def test_sweep_of_every_self_test(guest):
+    results = guest.run_json("test --json", timeout=240)
+    tests = [name for name, result in results.items() if result == "ok"]
+    assert len(tests) == results["passed"] >= 17, results
+    for name in tests:
+        sweep(guest, f"test {name}", 12)
+    assert_checks(guest)
+
+
+def test_sweep_of_every_misuse(guest):
+    names = re.findall(r"^  ((?:page|kmalloc)-[\w-]+) ", guest.run("test misuse"), re.MULTILINE)
+    assert len(names) >= 40
+    for name in set(names) - {"kmalloc-overflow-large", "page-write"}:  # these need debug=1
+        guarded = re.match(r"kmalloc-(over|under|read|write)", name)
+        guest.run("kfence every" if guarded else "kfence off")
+        sweep(guest, f"test misuse {name}", 6)
+    guest.run("kfence on")
+    assert_checks(guest)
+
+
+def test_free_needs_no_memory(guest):
+    before = counters(guest)
+    for line in ("alloc 300 --json", "alloc 100K --json", "alloc --order 3 --json"):
+        address = guest.run_json(line)["address"]
+        guest.run("fail kmalloc from=1")
+        guest.run("fail page from=1")
+        assert re.search("freed|given back|free", guest.run(f"free {address}")), line
+        met = guest.run_json("fail --json")
+        guest.run("fail off")
+        assert met["kmalloc"]["failures"] == met["page"]["failures"] == 0, met
+    assert_comes_back(guest, before)
+
+
+@pytest.mark.parametrize("line", ("alloc 300; queues", "alloc 300; alloc 300; echo done"))
+def test_sweep_sees_what_is_left(guest, line):
+    """The first keeps its object where the second command fails; the other has one less."""
+    result = guest.run_json(f"fail sweep --json --max 10 '{line}'")
+    assert result["keeps_memory"] and result["wrong"] > 0, result
+    assert "kmalloc'd objects are left over" in [run["left"] for run in result["runs"]]
 
 
 def test_sweep_meets_the_ways_to_make_a_thread(guest):

@@ -139,6 +139,14 @@ static const char *check_out_once(void *const *objects, unsigned count)
 	return NULL;
 }
 
+static const char *give_up(void *const *objects, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (objects[i])
+			test.way->give(objects[i]);
+	return "out of memory";
+}
+
 /* Both directions, interrupted at one instruction. */
 static const char *run_once(void)
 {
@@ -149,7 +157,7 @@ static const char *run_once(void)
 	test.stolen = NULL;
 	test.spare = way->take();
 	if (!first || !test.spare)
-		return "out of memory";
+		return give_up((void *[]){first, test.spare}, 2);
 	way->give(first);
 	test.object = first; /* on top: the next to be taken */
 	test.live = false;
@@ -161,7 +169,7 @@ static const char *run_once(void)
 	after[2] = test.spare;
 	error = check_out_once(after, 3);
 	if (error || !taken)
-		return error ? error : "out of memory";
+		return error ? error : give_up(after, 3);
 
 	if (test.stolen)
 		way->give(test.stolen);
