@@ -432,6 +432,8 @@ bool port_guard_mapped(uint64_t address)
 		__builtin_trap();                                                                  \
 	}
 NEVER(void, debug_slab_made, const struct kheap *heap, struct slab *s)
+NEVER(void, debug_slab_gone, struct kheap *heap, const struct slab *s, uintptr_t caller)
+NEVER(void, debug_tell, struct kheap *heap)
 NEVER(void *, debug_alloc, struct kmem_cache *cache, size_t bytes, uintptr_t caller)
 NEVER(bool, debug_free, struct kheap *heap, void *object, uintptr_t caller)
 NEVER(void, debug_drain, struct kheap *heap)
