@@ -41,10 +41,11 @@ REPORTS = {
     "smap": r"(?s)#PF.*read from.*not permitted",
     "umip": r"#GP",
 }
-# A report of another kind: not the CPU found it. KASAN sees the write itself, before the canary is looked at.
+# A report of another kind: not the CPU found it. KASAN sees the write itself, before anybody looks
+# at the canary.
 STACK_SMASH = "stack-smash"
-SMASHED = (r"KASAN: stack out-of-bounds .* by stack_smash\+0x\w+ \*\*\*\n +thread +{}," if KASAN else
-           r"stack smashing detected in stack_smash\+0x\w+, thread {}")
+SMASHED = (r"KASAN: stack out-of-bounds .* by stack_smash\+0x\w+ \*\*\*\n +thread +{},"
+           if KASAN else r"stack smashing detected in stack_smash\+0x\w+, thread {}")
 GOES_ON = ("breakpoint", "stray-interrupt")
 # Where there is no way back to the shell's frames.
 NO_BACKTRACE = ("double-fault", "null-call", "umip")
