@@ -282,6 +282,12 @@ static void test_typed_caches(void **state)
 			assert_int_equal(host_misuses, 1);
 			assert_int_equal(host_last_misuse.address, (uintptr_t)object + bytes);
 			host_misuse_reset();
+			debug_drain(&kernel_heap);
+			kheap_trim(&kernel_heap);
+			object = kmem_cache_alloc(cache, 0); /* the first of its slab */
+			object[-1] ^= 1;
+			kmem_cache_free(cache, object);
+			assert_found("write before the start of an object", object - 1, object);
 		} else {
 			kmem_cache_free(cache, object);
 		}
