@@ -63,6 +63,7 @@ static struct {
 	size_t capacity; /* of each of the two tables */
 	struct desc_plan plan;
 	struct boot_range pool_used; /* the rest of the pool is loader memory like any other */
+	struct boot_range shadow;    /* of memory, in a build that checks every access */
 	uint64_t handed_over;        /* pages given to the page allocator */
 	bool reclaimed;
 } memory;
@@ -263,6 +264,8 @@ static void make_shadow(void)
 	if (!region_carve(memory.regions, &memory.region_count, memory.capacity, first, pages,
 			  REGION_METADATA))
 		port_panic("the region table has no room for the shadow");
+	memory.shadow.base = pfn_to_paddr(first).a;
+	memory.shadow.pages = pages;
 	arch_shadow_init(memory.ram, memory.ram_count, first, pages);
 	log_info("every access is checked: %llu pages of shadow", (unsigned long long)pages);
 }
@@ -574,6 +577,7 @@ const char *memory_reserved_for(pfn_t frame)
 		{&bi->info, "hand-over data"},
 		{&bi->descriptors, "page descriptor array"},
 		{&memory.pool_used, "boot pool: page tables, superblocks"},
+		{&memory.shadow, "shadow of memory"},
 	};
 	uint64_t address = pfn_to_paddr(frame).a;
 
