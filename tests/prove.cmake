@@ -63,6 +63,7 @@ add_test(NAME prove_bits COMMAND ${QUIRE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/pro
 	${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/alloc)
 set_tests_properties(prove_bits PROPERTIES LABELS "host;prove" TIMEOUT 300 ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
 quire_host_test(prove_arithmetic SOURCES tests/prove/arithmetic.c LABELS prove TIMEOUT 300)
+add_dependencies(alloc_tests prove_arithmetic) # of its headers
 
 # Frama-C/WP, where it is installed (tools/setup prove); says so where it is not.
 add_test(NAME prove_wp COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/prove/wp/prove.sh)

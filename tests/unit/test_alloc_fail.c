@@ -50,6 +50,18 @@ static void test_probability(void **state)
 	assert_in_range(fail.failures, 24 * CALLS, 26 * CALLS);
 }
 
+/* A plan that somebody wrote down means the same calls in every version of Quire. */
+static void test_probability_is_what_it_was(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		pattern((struct alloc_fail_plan){.mode = ALLOC_FAIL_PROB, .n = 250000, .seed = 7}),
+		0x460100040440a04);
+	assert_int_equal(pattern((struct alloc_fail_plan){
+				 .mode = ALLOC_FAIL_PROB, .n = 500000, .seed = 123456789}),
+			 0x1516896c36685cd);
+}
+
 /* Calls from elsewhere neither fail nor count. The return address lies behind the call. */
 static void test_only_from_one_caller(void **state)
 {
@@ -243,6 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_probability),
+		cmocka_unit_test(test_probability_is_what_it_was),
 		cmocka_unit_test(test_only_from_one_caller),
 		heap_test(test_every_way_to_kmalloc),
 		heap_test(test_typed_caches),

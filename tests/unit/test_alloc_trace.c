@@ -104,6 +104,28 @@ static void test_failures(void **state)
 	assert_true(!event.injected && event.address == 0);
 }
 
+/* Exactly full is nothing overwritten. */
+static void test_full_to_the_brim(void **state)
+{
+	struct alloc_event event;
+	uint64_t oldest;
+
+	(void)state;
+	for (unsigned i = 0; i < CAPACITY; i++)
+		alloc_trace_add(trace, (struct alloc_event){.bytes = i});
+	assert_int_equal(alloc_trace_recorded(trace, &oldest), CAPACITY);
+	assert_int_equal(oldest, 0);
+	assert_true(alloc_trace_read(trace, 0, &event) && event.bytes == 0);
+	alloc_trace_add(trace, event);
+	(void)alloc_trace_recorded(trace, &oldest);
+	assert_int_equal(oldest, 1);
+	assert_false(alloc_trace_read(trace, 0, &event));
+	alloc_trace_clear(trace);
+	/* A byte less is an event less. */
+	trace = alloc_trace_init(memory, sizeof memory - 1);
+	assert_int_equal(trace->capacity, CAPACITY - 1);
+}
+
 static void test_the_oldest_are_overwritten(void **state)
 {
 	struct alloc_event event;
@@ -147,6 +169,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		trace_test(test_objects),    trace_test(test_pages),
+		trace_test(test_failures),   trace_test(test_full_to_the_brim),
 		trace_test(test_failures),   trace_test(test_the_oldest_are_overwritten),
 		trace_test(test_off_is_off),
 	};

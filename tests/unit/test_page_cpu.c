@@ -50,6 +50,40 @@ static void test_cached_pages_are_free(void **state)
 	page_verify();
 }
 
+/*
+ * A CPU may keep a 256th of memory in blocks of each order, or its share of a 64th if that is less,
+ * no more than there is room for; of large blocks one, if its share of a 64th has room for it.
+ */
+static void assert_limits(uint64_t pages, unsigned cpus)
+{
+	uint64_t small = pages / 64 / cpus, share = pages / 256 < small ? pages / 256 : small;
+
+	for (unsigned k = 0; k < PAGE_CACHE_ORDERS; k++) {
+		uint64_t room = page_cache_first(k + 1) - page_cache_first(k);
+		uint64_t limit = share >> k < room ? share >> k : room;
+
+		if (!limit && small >> k)
+			limit = 1;
+		assert_int_equal(cpu_figures(0).limit[k], limit);
+	}
+}
+
+static void test_limits(void **state)
+{
+	static const uint64_t sizes[] = {512, 1024, 2 * MIB, 16 * MIB, 64 * MIB, 700 * MIB, GIB};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(sizes); i++) {
+		page_setup(GIB, sizes[i]);
+		assert_limits(sizes[i], 1);
+	}
+	for (unsigned cpu = 1; cpu < 16; cpu++) {
+		assert_int_equal(page_cpu_online(&pa, cpu), 0);
+		assert_limits(GIB, cpu + 1);
+	}
+	page_verify();
+}
+
 /* Last in, first out; a second allocation of what was freed needs no lock. */
 static void test_the_last_freed_comes_first(void **state)
 {
@@ -243,6 +277,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_cached_pages_are_free),
+		CASE(test_limits),
 		CASE(test_the_last_freed_comes_first),
 		CASE(test_remote_frees_do_not_pile_up),
 		CASE(test_double_free_of_a_cached_page),
