@@ -409,6 +409,11 @@ static void test_wrong_frees(void **state)
 	page = (char *)align_down((uintptr_t)object, PAGE_BYTES);
 	kfree(object + 8);
 	assert_report("free of an interior pointer", MISUSE_REFUSED, object + 8, object);
+	if ((uintptr_t)object % PAGE_BYTES + 300 < PAGE_BYTES) {
+		kfree(object + 300);
+		assert_report("free of a pointer beside an object", MISUSE_REFUSED, object + 300,
+			      object);
+	}
 	kfree(page);
 	assert_report("free of a pointer beside an object", MISUSE_REFUSED, page, object);
 	kfree(page - 1);
@@ -419,6 +424,36 @@ static void test_wrong_frees(void **state)
 	kfree((void *)(uintptr_t)(pool->base + 4 * PAGE_BYTES * (SLOTS / 2)));
 	assert_report("free of a foreign pointer", MISUSE_REFUSED,
 		      (void *)(uintptr_t)(pool->base + 4 * PAGE_BYTES * (SLOTS / 2)), NULL);
+}
+
+/* What `kfence` shows: the latest first, no more than there were. */
+static void test_hits_are_remembered(void **state)
+{
+	struct misuse hit;
+	char *object;
+
+	(void)state;
+	assert_false(kheap_guard_hit(&kernel_heap, 0, &hit));
+	kheap_guard_rate(&kernel_heap, KHEAP_GUARD_EVERY);
+	object = guarded(300, true);
+	kheap_free(&kernel_heap, object, 0x7001);
+	for (unsigned i = 0; i < KHEAP_GUARD_HITS + 2; i++) {
+		assert_int_equal(kheap_guard_hit(&kernel_heap, i, &hit), false);
+		kheap_free(&kernel_heap, object, 0x8000 + i);
+		assert_int_equal((uint32_t)host_last_misuse.freed_by, 0x7001);
+		assert_true(kheap_guard_hit(&kernel_heap, 0, &hit));
+		assert_int_equal(hit.caller, 0x8000 + i);
+		assert_string_equal(hit.what, "double free");
+		assert_true(i == 0 || kheap_guard_hit(&kernel_heap, 1, &hit));
+		assert_true(i == 0 || hit.caller == 0x8000 + i - 1);
+	}
+	assert_false(kheap_guard_hit(&kernel_heap, KHEAP_GUARD_HITS, &hit));
+	assert_true(kheap_guard_hit(&kernel_heap, KHEAP_GUARD_HITS - 1, &hit));
+	assert_int_equal(hit.caller, 0x8000 + 2);
+	kernel_heap.guard = NULL;
+	assert_false(kheap_guard_hit(&kernel_heap, 0, &hit));
+	kernel_heap.guard = pool;
+	host_misuse_reset();
 }
 
 /* Of two neighbours the live one, else the nearer one. */
@@ -482,11 +517,16 @@ static void test_questions(void **state)
 	assert_int_equal(about.object, (uintptr_t)object);
 	assert_int_equal(about.object_bytes, 300);
 	assert_string_equal(about.cache, "kmalloc-320");
+	assert_int_equal(about.slots, 1);
+	assert_int_equal(about.slab_live, 1);
+	assert_int_equal(about.slab_pages, 1);
+	assert_int_equal(about.slab, align_down((uintptr_t)object, PAGE_BYTES));
 	kheap_about(&kernel_heap, object - 1, &about);
 	assert_int_equal(about.where, KHEAP_SLACK);
 	kfree(object);
 	kheap_about(&kernel_heap, object, &about);
 	assert_int_equal(about.where, KHEAP_FREE_OBJECT);
+	assert_int_equal(about.slab_live, 0);
 	assert_int_not_equal(about.freed_by, 0);
 	kheap_about(&kernel_heap, (void *)(uintptr_t)(pool->base + 2 * SLOTS * PAGE_BYTES), &about);
 	assert_int_equal(about.where, KHEAP_NOWHERE);
@@ -524,7 +564,12 @@ static void test_the_pool_is_a_small_part_of_memory(void **state)
 	kernel_heap.guard = NULL;
 	assert_int_equal(kheap_guard_init(&kernel_heap, 100000), 0);
 	small = kernel_heap.guard;
-	assert_in_range(small->pages, 1, 64 * 512 / 256 + 10);
+	/* A 256th; a frame each, one that stands for guard pages, and the books. */
+	assert_int_equal(small->slots, pages_free_at_start / 256);
+	assert_int_equal(
+		small->pages,
+		small->slots + 1 +
+			bytes_to_pages(sizeof *small + small->slots * sizeof small->slot[0]));
 	page_free_run(&pages, small->frames);
 	page_free_run(&pages, paddr_to_pfn(port_virt_to_phys(small)));
 	assert_int_not_equal(port_guard_range(2 * SLOTS + 1), 0);
@@ -579,6 +624,7 @@ int main(void)
 		guard_test(test_damage_around_is_found_when_freed),
 		guard_test(test_use_after_free),
 		guard_test(test_wrong_frees),
+		guard_test(test_hits_are_remembered),
 		guard_test(test_which_neighbour_is_blamed),
 		guard_test(test_faults_that_are_none_of_ours),
 		guard_test(test_a_fault_that_came_too_late),

@@ -150,6 +150,71 @@ static void test_the_slack_knows_its_slab(void **state)
 	kfree(object);
 }
 
+/* A CPU that never came online allocates as well, and its calls count. */
+static void test_a_cpu_that_is_not_online(void **state)
+{
+	struct kheap_stats before, s;
+	void *block, *run, *small;
+
+	(void)state;
+	kheap_stats(&kernel_heap, &before);
+	host_cpu = 9;
+	block = kmalloc(16 * PAGE_BYTES);
+	run = kmalloc(5 * PAGE_BYTES);
+	small = kmalloc(100);
+	kheap_stats(&kernel_heap, &s);
+	assert_int_equal(s.large_allocs, before.large_allocs + 2);
+	assert_int_equal(s.large_live, before.large_live + 2);
+	assert_int_equal(s.large_pages, before.large_pages + 21);
+	assert_int_equal(s.live_objects, before.live_objects + 1);
+	kfree(block);
+	kfree(run);
+	kfree(small);
+	kheap_stats(&kernel_heap, &s);
+	assert_int_equal(s.large_allocs, before.large_allocs + 2);
+	assert_int_equal(s.large_frees, before.large_frees + 2);
+	assert_int_equal(s.large_pages, before.large_pages);
+	assert_int_equal(s.live_objects, before.live_objects);
+	host_cpu = 0;
+}
+
+/* Magazines of a cache that is gone serve the next one. */
+static void test_magazines_come_back(void **state)
+{
+	struct kmem_cache *first = kmem_cache_create(&kernel_heap, "first", 64, 0);
+	uint32_t at = first->magazine;
+
+	(void)state;
+	assert_true(at < KHEAP_MAGAZINES);
+	assert_int_equal(kmem_cache_destroy(first), 0);
+	for (unsigned i = 0; i < 2 * KHEAP_MAGAZINES; i++) {
+		struct kmem_cache *cache = kmem_cache_create(&kernel_heap, "next", 64, 0);
+		struct kmem_cache *beside = kmem_cache_create(&kernel_heap, "beside", 64, 0);
+
+		assert_int_equal(cache->magazine, at);
+		assert_int_equal(beside->magazine, at + 1);
+		assert_int_equal(kmem_cache_destroy(cache), 0);
+		cache = kmem_cache_create(&kernel_heap, "again", 64, 0);
+		assert_int_equal(cache->magazine, at);
+		assert_int_equal(kmem_cache_destroy(beside), 0);
+		assert_int_equal(kmem_cache_destroy(cache), 0);
+	}
+}
+
+/* What no address can satisfy is refused; nothing at all is the least there is. */
+static void test_limits_of_alignment(void **state)
+{
+	char *object;
+
+	(void)state;
+	assert_null(kmalloc_aligned(1, 2 * (size_t)KMALLOC_ALIGN_MAX));
+	assert_null(kmalloc_aligned(SIZE_MAX, 64));
+	assert_null(kmalloc_aligned(SIZE_MAX - 63, 64));
+	object = kmalloc_aligned(0, 8);
+	assert_int_equal(kmalloc_size(object), 8);
+	kfree(object);
+}
+
 /* ---- walks ---- */
 
 static struct kheap_live seen[64];
@@ -230,6 +295,9 @@ int main(void)
 		heap_test(test_figures_of_a_cpu),
 		heap_test(test_own_books_are_internal),
 		heap_test(test_the_slack_knows_its_slab),
+		heap_test(test_a_cpu_that_is_not_online),
+		heap_test(test_magazines_come_back),
+		heap_test(test_limits_of_alignment),
 		heap_test(test_walks),
 		heap_test(test_walks_past_guarded_objects),
 	};

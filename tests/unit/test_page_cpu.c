@@ -170,6 +170,22 @@ static void test_the_drain_finds_it_too(void **state)
 	assert_refused("page freed by two CPUs at once");
 }
 
+/* So it does for blocks, where each one is given back by itself. */
+static void test_the_drain_finds_blocks_too(void **state)
+{
+	pfn_t f = page_alloc(&pa, 3, PAGE_ANY);
+	uint64_t word = pa.descs[f.n].word;
+
+	(void)state;
+	page_free(&pa, f, 3);
+	host_cpu = 1;
+	pa.descs[f.n].word = word;
+	page_free(&pa, f, 3);
+	page_cpu_drain(&pa, 1);
+	page_cpu_drain(&pa, 0);
+	assert_refused("page freed by two CPUs at once");
+}
+
 /* Whoever finds no memory gets what its own CPU has cached, in any order. */
 static void test_the_cache_is_emptied_before_failing(void **state)
 {
@@ -283,6 +299,7 @@ int main(void)
 		CASE(test_double_free_of_a_cached_page),
 		CASE(test_a_page_in_two_caches),
 		CASE(test_the_drain_finds_it_too),
+		CASE(test_the_drain_finds_blocks_too),
 		CASE(test_the_cache_is_emptied_before_failing),
 		CASE(test_a_cpu_without_a_cache_works),
 		CASE(test_metadata_a_page),

@@ -135,6 +135,40 @@ static void test_twice_panics(void **state)
 }
 
 /* Nodes that meet inside a GiB, and at one; a gap; whatever sleeps is whose it would be awake. */
+/* More GiBs than bits in a word, and the second stretch begins in the middle of one. */
+static void test_two_stretches(void **state)
+{
+	const struct region ram[] = {
+		{{5 * (uint64_t)GIB}, 3 * (uint64_t)GIB, REGION_USABLE},
+		{{10 * (uint64_t)GIB}, 190 * (uint64_t)GIB, REGION_USABLE},
+	};
+	struct page_stats stats;
+
+	(void)state;
+	host_pages_init(&pa, ram, 2);
+	stats = page_figures();
+	assert_int_equal(asleep(), 193);
+	assert_int_equal(stats.free_blocks[18], 193);
+	assert_int_equal(stats.pageblocks, 193 * 512);
+	assert_int_equal(stats.fullness[0], 193 * 512);
+	assert_int_equal(stats.managed, 193 * (uint64_t)GIB);
+	page_verify();
+	/* One awake and counted asleep, in each word of the bitmap. */
+	for (unsigned w = 0; w < 3; w++) {
+		pa.asleep[w] &= ~1ull;
+		assert_string_equal(page_check(&pa), "a superblock is awake and counted asleep");
+		pa.asleep[w] |= 1;
+	}
+	for (unsigned i = 0; i < 193; i++)
+		assert_int_equal(page_alloc(&pa, 18, PAGE_ANY).n,
+				 (i < 3 ? 5 + i : 7 + i) * (uint64_t)GIB);
+	assert_true(pfn_is_none(page_alloc(&pa, 0, PAGE_ANY)));
+	stats = page_figures();
+	assert_int_equal(stats.free, 0);
+	assert_int_equal(stats.fullness[PAGE_FULLNESS_STEPS - 1], 193 * 512);
+	page_verify();
+}
+
 static void test_nodes_of_sleepers(void **state)
 {
 	static const struct page_node_range ranges[] = {
@@ -232,6 +266,7 @@ int main(void)
 		cmocka_unit_test(test_handed_over_in_parts),
 		cmocka_unit_test(test_twice_panics),
 		cmocka_unit_test(test_nodes_of_sleepers),
+		cmocka_unit_test(test_two_stretches),
 		cmocka_unit_test(test_a_quarter_of_an_exbibyte),
 		cmocka_unit_test(test_the_validator_counts_them),
 	};

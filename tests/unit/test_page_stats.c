@@ -132,6 +132,51 @@ static void test_cached(void **state)
 	assert_int_equal(page_free_pages(&pa), free);
 }
 
+static bool is_byte(pfn_t frame, uint64_t pages, unsigned char value)
+{
+	const unsigned char *at = port_phys_to_virt(pfn_to_paddr(frame));
+
+	for (uint64_t i = 0; i < pages * PAGE_BYTES; i++)
+		if (at[i] != value)
+			return false;
+	return true;
+}
+
+/* What is asked for cleared is, all of it, and nothing beside it. */
+static void test_cleared(void **state)
+{
+	unsigned char *ram;
+	pfn_t many[8];
+
+	(void)state;
+	host_ram_init((uint64_t)2 * GIB * PAGE_BYTES);
+	page_setup(GIB, 1024);
+	ram = port_phys_to_virt(pfn_to_paddr(pfn(GIB)));
+	for (unsigned order = 0; order <= 5; order++) {
+		pfn_t before, f;
+
+		memset(ram, 0x77, 1024 * PAGE_BYTES);
+		before = page_alloc(&pa, order, PAGE_ANY);
+		f = page_alloc(&pa, order, PAGE_ZEROED);
+		assert_true(is_byte(f, 1u << order, 0));
+		assert_true(is_byte(before, 1u << order, 0x77));
+		page_free(&pa, f, order);
+		/* From the cache now. */
+		memset(ram, 0x77, 1024 * PAGE_BYTES);
+		f = page_alloc(&pa, order, PAGE_ZEROED);
+		assert_true(is_byte(f, 1u << order, 0));
+		page_free(&pa, f, order);
+		page_free(&pa, before, order);
+	}
+	page_drain();
+	memset(ram, 0x77, 1024 * PAGE_BYTES);
+	assert_int_equal(page_alloc_bulk(&pa, many, 8, PAGE_ZEROED), 8);
+	for (unsigned i = 0; i < 8; i++)
+		assert_true(is_byte(many[i], 1, 0));
+	assert_int_equal(many[7].n, GIB + 7);
+	assert_true(is_byte(pfn(GIB + 8), 100, 0x77));
+}
+
 /* A request that gets less than it asked for is one failure. */
 static void test_bulk_requests_that_fail(void **state)
 {
@@ -161,6 +206,7 @@ int main(void)
 		cmocka_unit_test(test_asleep),
 		cmocka_unit_test(test_fullness),
 		cmocka_unit_test(test_cached),
+		cmocka_unit_test(test_cleared),
 		cmocka_unit_test(test_bulk_requests_that_fail),
 	};
 
