@@ -91,6 +91,8 @@ static const char *set(struct config *out, struct piece key, struct piece value)
 		return set_text(out->autorun, sizeof out->autorun, value);
 	if (piece_is(key, "fail"))
 		return set_text(out->fail, sizeof out->fail, value);
+	if (piece_is(key, "map"))
+		return set_text(out->map, sizeof out->map, value);
 	if (piece_is(key, "refuse"))
 		return set_number(&out->refuse, value);
 	if (piece_is(key, "stale"))

@@ -6,11 +6,12 @@
  *   cmdline=reclaim=off log=debug      the kernel's command line
  *   autorun=mem; poweroff              shell commands for the first prompt
  *
- * And three debugging aids, so that paths a healthy firmware never takes can be tested:
+ * And four debugging aids, so that paths a healthy firmware never takes can be tested:
  *
  *   refuse=2       pretend the firmware refused the first two places for the descriptor array
  *   stale=3        pretend the memory map changed under the first three attempts to exit
  *   fail=pool      pretend that stage failed (docs/boot.md lists the names)
+ *   map=shuffled   pretend the memory map is as bad as that (efi/spoil.c)
  *
  * One setting a line; blanks around key and value are dropped; the last of
  * equal keys counts. UTF-8, with or without a byte order mark; LF or CRLF.
@@ -32,6 +33,7 @@ struct config {
 	char cmdline[CONFIG_TEXT_MAX];
 	char autorun[CONFIG_TEXT_MAX];
 	char fail[CONFIG_NAME_MAX];
+	char map[CONFIG_NAME_MAX];
 	uint32_t refuse;
 	uint32_t stale;
 };

@@ -93,6 +93,12 @@ must_check EFI_STATUS map_capacity(struct loader *l, uint64_t *bytes);
 /* Read the map into map->at. Calls the firmware once and nothing else. */
 must_check EFI_STATUS map_read(struct loader *l, struct firmware_map *map);
 
+/* ---- spoil.c ---- */
+/* The room that any spoiled map of so many bytes takes. */
+uint64_t spoil_capacity(uint64_t bytes);
+/* Spoil a map that was read, in the way of that name; an unknown one leaves it as it is. */
+void spoil_map(const char *name, struct firmware_map *map);
+
 /* ---- graphics.c ---- */
 void graphics_find(struct loader *l, struct boot_framebuffer *out);
 

@@ -87,7 +87,7 @@ __attribute__((no_stack_protector)) EFI_STATUS EFIAPI efi_main(EFI_HANDLE handle
 		status = stages[i](l);
 	say("gave back %llu pages; returning to the firmware", memory_give_back_all(l));
 	/* Many firmwares draw their menu over it at once. A failure asked for needs no reader. */
-	if (!l->config.fail[0])
+	if (!l->config.fail[0] && !l->config.map[0])
 		l->boot->Stall(READING_US);
 	return status;
 }

@@ -56,6 +56,8 @@ EFI_STATUS map_capacity(struct loader *l, uint64_t *bytes)
 	if (stride < STRIDE_DEFAULT)
 		stride = STRIDE_DEFAULT;
 	*bytes = 2 * needed + SLACK_DESCRIPTORS * stride;
+	if (l->config.map[0])
+		*bytes = spoil_capacity(*bytes);
 	return EFI_SUCCESS;
 }
 
@@ -72,5 +74,9 @@ EFI_STATUS map_read(struct loader *l, struct firmware_map *map)
 	if (stride < sizeof(struct boot_mem_desc))
 		return EFI_INCOMPATIBLE_VERSION;
 	/* More than there was room for? Then it wrote past our memory, or lies. */
-	return bytes > map->capacity ? EFI_BUFFER_TOO_SMALL : EFI_SUCCESS;
+	if (bytes > map->capacity)
+		return EFI_BUFFER_TOO_SMALL;
+	if (l->config.map[0])
+		spoil_map(l->config.map, map);
+	return EFI_SUCCESS;
 }

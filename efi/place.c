@@ -59,6 +59,9 @@ static EFI_STATUS regions_make(struct loader *l, struct planning *p)
 	if (EFI_ERROR(status))
 		return loader_fail(status, "the firmware does not give its memory map");
 	count = p->map.bytes / p->map.stride;
+	if (l->config.map[0])
+		say("the memory map as map=%s makes it: %llu entries of %llu bytes", l->config.map,
+		    (uint64_t)count, p->map.stride);
 	for (size_t i = 0; i < count; i++) {
 		const struct boot_mem_desc *d = boot_map_at(p->map.at, (uint32_t)p->map.stride, i);
 

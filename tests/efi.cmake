@@ -11,7 +11,7 @@ quire_host_test(test_efi_paging SOURCES tests/unit/test_efi_paging.c efi/x86_64/
 set(QUIRE_EFI_HOST_FLAGS -fshort-wchar -Wno-format -DGNU_EFI_USE_MS_ABI
 	-isystem/usr/include/efi -isystem/usr/include/efi/${QUIRE_ARCH})
 quire_host_test(test_loader FLAGS ${QUIRE_EFI_HOST_FLAGS} SOURCES tests/unit/test_loader.c tests/host/firmware.c
-	efi/console.c efi/memory.c efi/map.c efi/place.c efi/handover.c efi/graphics.c efi/text.c core/lib/utf8.c
+	efi/console.c efi/memory.c efi/map.c efi/spoil.c efi/place.c efi/handover.c efi/graphics.c efi/text.c core/lib/utf8.c
 	alloc/region.c alloc/memmap.c alloc/desc_plan.c alloc/boot_pool.c)
 quire_host_test(test_graphics FLAGS ${QUIRE_EFI_HOST_FLAGS} SOURCES tests/unit/test_graphics.c tests/host/firmware.c
 	efi/console.c efi/graphics.c efi/text.c core/lib/utf8.c)

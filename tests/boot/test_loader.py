@@ -32,6 +32,9 @@ FAILURES = [
     ("fail=scratch", NO_MEMORY.format("a copy of the firmware's memory map")),
     ("fail=plan", r"no usable region holds the descriptor array, \d+ pages "
                   r"\(EFI_OUT_OF_RESOURCES\)"),
+    ("map=none", r"the firmware's memory map has no usable page \(EFI_OUT_OF_RESOURCES\)"),
+    ("map=crumbs", r"no usable region holds the descriptor array, \d+ pages "
+                   r"\(EFI_OUT_OF_RESOURCES\)"),
     ("refuse=99999999", r"the firmware refused all \d+ places for the descriptor array, \d+ pages "
                         r"\(EFI_NOT_FOUND\)"),
     ("fail=descriptors", r"the firmware refused all \d+ places for the descriptor array, \d+ pages "

@@ -43,7 +43,7 @@ static void takes_every_key(void **state)
 	      "cmdline=reclaim=off log=debug\n"
 	      "autorun=mem; pages --json; poweroff\n"
 	      "\n"
-	      "refuse=2\nstale=13\nfail=pool\n");
+	      "refuse=2\nstale=13\nfail=pool\nmap=wide\n");
 	assert_int_equal(warnings, 0);
 	assert_true(config.has_cmdline);
 	assert_string_equal(config.cmdline, "reclaim=off log=debug");
@@ -51,6 +51,7 @@ static void takes_every_key(void **state)
 	assert_int_equal(config.refuse, 2);
 	assert_int_equal(config.stale, 13);
 	assert_string_equal(config.fail, "pool");
+	assert_string_equal(config.map, "wide");
 }
 
 static void empty_file_sets_nothing(void **state)

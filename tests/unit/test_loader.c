@@ -212,6 +212,49 @@ static bool hand_over(EFI_STATUS *status)
 	return false;
 }
 
+static EFI_STATUS place_with(const char *way)
+{
+	firmware_start(&loader, small, array_len(small));
+	strcpy(loader.config.map, way);
+	return place_descriptors(&loader);
+}
+
+/* map=: as the guest tests boot with them. */
+static void plans_for_spoiled_maps(void **state)
+{
+	static const char *const ways[] = {"shuffled", "overlapped", "strange",    "many",
+					   "wide",     "all",        "no such one"};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(ways); i++) {
+		assert_int_equal(place_with(ways[i]), EFI_SUCCESS);
+		assert_nothing_held();
+	}
+	assert_int_equal(place_with("all"), EFI_SUCCESS);
+	assert_said("as map=all makes it: 4115 entries of 96 bytes");
+	assert_nothing_held();
+}
+
+static void gives_up_on_maps_spoiled_too_much(void **state)
+{
+	static const struct boot_mem_desc busy[] = {
+		{.type = MEMMAP_CONVENTIONAL, .phys = 0x100000, .pages = 0xf00},
+		{.type = MEMMAP_BOOT_DATA, .phys = 0x1000000, .pages = 0x7000},
+	};
+
+	(void)state;
+	assert_int_equal(place_with("none"), EFI_OUT_OF_RESOURCES);
+	assert_said("the firmware's memory map has no usable page");
+	assert_nothing_held();
+
+	/* So that a page is too little: much to describe. */
+	firmware_start(&loader, busy, array_len(busy));
+	strcpy(loader.config.map, "crumbs");
+	assert_int_equal(place_descriptors(&loader), EFI_OUT_OF_RESOURCES);
+	assert_said("no usable region holds the descriptor array");
+	assert_nothing_held();
+}
+
 static void hands_everything_over(void **state)
 {
 	EFI_STATUS status;
@@ -335,6 +378,8 @@ int main(void)
 		cmocka_unit_test_setup(tells_when_every_place_is_refused, start),
 		cmocka_unit_test_setup(tells_when_no_region_holds_it, start),
 		cmocka_unit_test_setup(tells_when_there_is_no_map, start),
+		cmocka_unit_test_setup(plans_for_spoiled_maps, start),
+		cmocka_unit_test_setup(gives_up_on_maps_spoiled_too_much, start),
 		cmocka_unit_test_setup(hands_everything_over, start),
 		cmocka_unit_test_setup(the_map_arrives_whole, start),
 		cmocka_unit_test_setup(survives_a_growing_map, start),
