@@ -21,6 +21,8 @@
  *   kind(out, 0) = reserved where that would be usable or reclaimable;
  *   no two neighbours in `out` touch and have one kind.
  * Lock: none. The code touches nothing but its arguments.
+ *
+ * Comments that begin with an at sign are for Frama-C, which proves them: tests/prove/wp/region.c.
  */
 #include <quire/errno.h>
 #include <quire/region.h>
@@ -86,10 +88,24 @@ static size_t entries_round(struct region_input *in, size_t count)
 {
 	size_t kept = 0;
 
+	/*@ loop invariant 0 <= kept <= i <= count;
+	  @ loop invariant \forall integer j; 0 <= j < kept ==>
+	  @   sound(in[j].kind, in[j].base, in[j].pages);
+	  @ loop assigns i, kept, in[0 .. count - 1];
+	  @ loop variant count - i;
+	  @*/
 	for (size_t i = 0; i < count; i++) {
 		entry_round(&in[i]);
-		if (in[i].pages != 0)
-			in[kept++] = in[i];
+		/*@ assert in[i].pages != 0 ==> sound(in[i].kind, in[i].base, in[i].pages); */
+		/*@ assert \forall integer j; 0 <= j < kept ==>
+		  @   sound(in[j].kind, in[j].base, in[j].pages); */
+		if (in[i].pages != 0) {
+			in[kept] = in[i];
+			/*@ assert sound(in[kept].kind, in[kept].base, in[kept].pages); */
+			/*@ assert \forall integer j; 0 <= j < kept ==>
+			  @   sound(in[j].kind, in[j].base, in[j].pages); */
+			kept++;
+		}
 	}
 	return kept;
 }
@@ -102,8 +118,13 @@ static bool entry_less(const struct region_input *a, const struct region_input *
 static void sift_down(struct region_input *in, size_t root, size_t count)
 {
 	struct region_input moving = in[root];
+	size_t child;
 
-	for (size_t child; (child = 2 * root + 1) < count; root = child) {
+	/*@ loop invariant root < count;
+	  @ loop assigns root, child, in[0 .. count - 1];
+	  @ loop variant count - root;
+	  @*/
+	for (; (child = 2 * root + 1) < count; root = child) {
 		if (child + 1 < count && entry_less(&in[child], &in[child + 1]))
 			child++;
 		if (!entry_less(&moving, &in[child]))
@@ -116,20 +137,28 @@ static void sift_down(struct region_input *in, size_t root, size_t count)
 /* Heapsort: in place, and no order of entries makes it slow. */
 static void entries_sort(struct region_input *in, size_t count)
 {
-	for (size_t root = count / 2; root-- > 0;)
-		sift_down(in, root, count);
-	for (size_t last = count; last-- > 1;) {
+	/*@ loop invariant root <= count / 2;
+	  @ loop assigns root, in[0 .. count - 1];
+	  @ loop variant root;
+	  @*/
+	for (size_t root = count / 2; root > 0; root--)
+		sift_down(in, root - 1, count);
+	/*@ loop invariant left <= count;
+	  @ loop assigns left, in[0 .. count - 1];
+	  @ loop variant left;
+	  @*/
+	for (size_t left = count; left > 1; left--) {
 		struct region_input largest = in[0];
 
-		in[0] = in[last];
-		in[last] = largest;
-		sift_down(in, 0, last);
+		in[0] = in[left - 1];
+		in[left - 1] = largest;
+		sift_down(in, 0, left - 1);
 	}
 }
 
-/* The entries of one kind, ascending by base; `next` is the first not yet wholly passed. */
+/* The entries of one kind, ascending by base; in[next] is the first not yet wholly passed. */
 struct cursor {
-	const struct region_input *next, *end;
+	size_t next, end;
 };
 
 static void cursors_init(struct cursor cursors[REGION_KINDS], const struct region_input *in,
@@ -137,20 +166,37 @@ static void cursors_init(struct cursor cursors[REGION_KINDS], const struct regio
 {
 	size_t i = 0;
 
+	/*@ loop invariant kind <= REGION_KINDS && i <= count;
+	  @ loop invariant \forall integer k; 0 <= k < kind ==>
+	  @   cursors[k].next <= cursors[k].end <= count;
+	  @ loop assigns kind, i, cursors[0 .. REGION_KINDS - 1];
+	  @ loop variant REGION_KINDS - kind;
+	  @*/
 	for (unsigned kind = 0; kind < REGION_KINDS; kind++) {
-		cursors[kind].next = &in[i];
+		cursors[kind].next = i;
+		/*@ loop invariant cursors[kind].next <= i <= count;
+		  @ loop assigns i;
+		  @ loop variant count - i;
+		  @*/
 		while (i < count && in[i].kind == (enum region_kind)kind)
 			i++;
-		cursors[kind].end = &in[i];
+		cursors[kind].end = i;
 	}
 }
 
 /* The first frame at or after `at` that this kind covers, and the end of the entry it lies in. */
-static bool cursor_covers_from(struct cursor *c, uint64_t at, uint64_t *start, uint64_t *end)
+static bool cursor_covers_from(struct cursor *c, const struct region_input *in, uint64_t at,
+			       uint64_t *start, uint64_t *end)
 {
+	/*@ loop invariant \at(c->next, Pre) <= c->next <= c->end;
+	  @ loop invariant \forall integer i; \at(c->next, Pre) <= i < c->next ==>
+	  @   in[i].base / PAGE_BYTES + in[i].pages <= at;
+	  @ loop assigns c->next, *start, *end;
+	  @ loop variant c->end - c->next;
+	  @*/
 	for (; c->next < c->end; c->next++) {
-		*start = c->next->base >> PAGE_SHIFT;
-		*end = *start + c->next->pages;
+		*start = in[c->next].base >> PAGE_SHIFT;
+		*end = *start + in[c->next].pages;
 		if (*end > at) {
 			if (*start < at)
 				*start = at;
@@ -165,19 +211,29 @@ static bool cursor_covers_from(struct cursor *c, uint64_t at, uint64_t *start, u
  * kind covers a frame, belongs to the most restrictive kind there, and lasts
  * until that entry ends or a more restrictive one starts.
  */
-static bool sweep_next(struct cursor cursors[REGION_KINDS], uint64_t at, struct region *won)
+static bool sweep_next(struct cursor cursors[REGION_KINDS], const struct region_input *in,
+		       uint64_t at, struct region *won)
 {
 	uint64_t won_start = UINT64_MAX, won_end = UINT64_MAX;
 	uint64_t start, end;
 
-	for (unsigned kind = REGION_KINDS; kind-- > 0;) {
-		if (!cursor_covers_from(&cursors[kind], at, &start, &end))
+	/*@ loop invariant kinds <= REGION_KINDS;
+	  @ loop invariant \forall integer k; 0 <= k < REGION_KINDS ==>
+	  @   cursors[k].next <= cursors[k].end == \at(cursors[k].end, Pre);
+	  @ loop invariant won_start == UINT64_MAX && won_end == UINT64_MAX ||
+	  @   at <= won_start < won_end <= PFN_LIMIT && won->kind < REGION_KINDS;
+	  @ loop assigns kinds, start, end, won_start, won_end, won->kind,
+	  @   cursors[0 .. REGION_KINDS - 1].next;
+	  @ loop variant kinds;
+	  @*/
+	for (unsigned kinds = REGION_KINDS; kinds > 0; kinds--) {
+		if (!cursor_covers_from(&cursors[kinds - 1], in, at, &start, &end))
 			continue;
 		if (start < won_start) {
 			/* Nothing more restrictive covers `start`; what does later ends this. */
 			won_end = end < won_start ? end : won_start;
 			won_start = start;
-			won->kind = (enum region_kind)kind;
+			won->kind = (enum region_kind)(kinds - 1);
 		}
 	}
 	won->start = pfn(won_start);
@@ -220,7 +276,7 @@ int region_build(struct region_input *in, size_t count, struct region *out, size
 	count = entries_round(in, count);
 	entries_sort(in, count);
 	cursors_init(cursors, in, count);
-	while (error == 0 && sweep_next(cursors, at, &stretch)) {
+	while (error == 0 && sweep_next(cursors, in, at, &stretch)) {
 		if (stretch.start.n == 0 && region_is_managed(&stretch)) {
 			/* Page 0 alone, as reserved; the sweep goes on behind it. */
 			stretch.kind = REGION_RESERVED;
@@ -235,6 +291,11 @@ int region_build(struct region_input *in, size_t count, struct region *out, size
 
 const char *region_check(const struct region *regions, size_t count)
 {
+	/*@ loop invariant 0 <= i <= count;
+	  @ loop invariant normal((struct region *)regions, i);
+	  @ loop assigns i;
+	  @ loop variant count - i;
+	  @*/
 	for (size_t i = 0; i < count; i++) {
 		const struct region *r = &regions[i];
 
@@ -262,6 +323,11 @@ uint64_t region_pages(const struct region *regions, size_t count, enum region_ki
 {
 	uint64_t pages = 0;
 
+	/*@ loop invariant 0 <= i <= count;
+	  @ loop invariant pages <= (i == 0 ? 0 : regions[i - 1].start.n + regions[i - 1].pages);
+	  @ loop assigns i, pages;
+	  @ loop variant count - i;
+	  @*/
 	for (size_t i = 0; i < count; i++) {
 		if (regions[i].kind == kind)
 			pages += regions[i].pages;
@@ -300,6 +366,13 @@ uint64_t region_overlap_pages(const struct region *regions, size_t count, pfn_t 
 {
 	uint64_t end = start.n + pages, sum = 0;
 
+	/*@ loop invariant 0 <= i <= count;
+	  @ loop invariant sum <= (i == 0 ? 0 : regions[i - 1].start.n + regions[i - 1].pages);
+	  @ loop invariant sum == 0 || i > 0 && start.n + sum <=
+	  @   \min(end, regions[i - 1].start.n + regions[i - 1].pages);
+	  @ loop assigns i, sum;
+	  @ loop variant count - i;
+	  @*/
 	for (size_t i = 0; i < count; i++) {
 		uint64_t from = regions[i].start.n, to = region_end(&regions[i]);
 

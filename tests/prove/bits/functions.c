@@ -89,3 +89,4 @@ uint64_t prove_bytes_to_pages(uint64_t bytes)
 #include "../wp/facts.h"
 
 SIZE_FACTS(FACT_FUNCTION)
+PAGE_FACTS(FACT_FUNCTION)

@@ -26,6 +26,12 @@
 	FACT(shift_left, k <= 13 && x <= 65535, (x << k) == x * POWER(k)) \
 	FACT(shift_right, k <= 13, (x >> k) == x / POWER(k))
 
+/* For bytes and pages. */
+#define PAGE_FACTS(FACT) \
+	FACT(low_12, 1, (x & 4095) == x % 4096) \
+	FACT(pages_of, k == 12, (x >> k) == x / 4096) \
+	FACT(bytes_of, k == 12 && x < 4503599627370496, (x << k) == x * 4096)
+
 #define FACT_AXIOM(name, when, then) axiom name: \forall uint64_t x, k; (when) ==> (then);
 /* clang-format on */
 
