@@ -66,7 +66,7 @@ void kheap_init(struct kheap *heap, struct page_allocator *pages)
 	kheap_cpu_init(heap, 0, &heap->first_cpu, heap->first_arenas);
 	for (unsigned i = 0; i <= KHEAP_MAGAZINES; i++)
 		heap->nobody.magazines[i] = &magazine_none;
-	port_heap_publish(heap, 0);
+	port_heap_publish(heap, 0, &heap->first_cpu);
 }
 
 /* ---- allocation ---- */

@@ -99,9 +99,8 @@ void kheap_guard_tick(struct kheap *heap)
 	if (rate == 0 || rate == KHEAP_GUARD_EVERY || ++g->countdown[cpu] < rate)
 		return;
 	g->countdown[cpu] = 0;
-	heap->guard_due[cpu] = true;
-	/* Without the lock: with the flag set this can only close, which is always right. */
-	kheap_cpu_publish(heap, cpu);
+	__atomic_store_n(&heap->guard_due[cpu], true, __ATOMIC_RELAXED);
+	kheap_cpu_close(heap, cpu); /* without the lock */
 }
 
 /* ---- objects ---- */
@@ -177,7 +176,7 @@ void *guard_alloc(struct kmem_cache *cache, size_t bytes, uintptr_t caller)
 	void *object = NULL;
 
 	/* Whatever comes of it, the sample is taken: a burst of large objects shall be quick. */
-	heap->guard_due[cpu] = false;
+	__atomic_store_n(&heap->guard_due[cpu], false, __ATOMIC_RELAXED);
 	kheap_cpu_publish(heap, cpu);
 	bytes += bytes == 0;
 	if (cache->object_bytes > PAGE_BYTES || cache->kind == KMEM_INTERNAL)

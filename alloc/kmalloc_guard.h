@@ -65,7 +65,8 @@ static inline bool guard_owns(const struct kheap *heap, const void *address)
 /* Is the next allocation of this CPU to be guarded? Stale at worst: then another one is. */
 static inline bool guard_is_due(const struct kheap *heap)
 {
-	return heap->guard_due[port_cpu()] || heap->watch & WATCH_GUARD;
+	return heap->guard_due[port_cpu()] ||
+	       __atomic_load_n(&heap->watch, __ATOMIC_RELAXED) & WATCH_GUARD;
 }
 
 /* Frees shall not be slow until the next allocation comes: the sample waits for the next tick. */
@@ -74,7 +75,7 @@ static inline void guard_postpone_locked(struct kheap *heap)
 	unsigned cpu = port_cpu();
 
 	if (unlikely(heap->guard_due[cpu])) {
-		heap->guard_due[cpu] = false;
+		__atomic_store_n(&heap->guard_due[cpu], false, __ATOMIC_RELAXED);
 		heap->guard->countdown[cpu] = heap->guard->rate;
 		kheap_cpu_publish(heap, cpu);
 	}

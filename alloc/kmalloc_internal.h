@@ -423,6 +423,9 @@ struct kheap_large large_counts(const struct kheap *heap);
  */
 must_check port_irq_t kheap_close(struct kheap *heap);
 void kheap_open_locked(struct kheap *heap);
+/* That CPU uses none from here on, until kheap_cpu_publish() finds no reason left. On it, interrupts
+ * off; no lock. */
+void kheap_cpu_close(struct kheap *heap, unsigned cpu);
 
 /* Shall this call fail, although there is memory? Lock held. */
 static inline bool kheap_must_fail(struct kheap *heap, uintptr_t caller)

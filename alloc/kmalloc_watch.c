@@ -13,13 +13,27 @@
  */
 #include "kmalloc_internal.h"
 
+static void publish(struct kheap *heap, unsigned cpu, struct kheap_cpu *seen)
+{
+	__atomic_store_n(&heap->cpu[cpu], seen, __ATOMIC_RELEASE);
+	port_heap_publish(heap, cpu, seen);
+}
+
 void kheap_cpu_publish(struct kheap *heap, unsigned cpu)
 {
-	bool open = !heap->watch && !heap->closers && !heap->guard_due[cpu];
+	bool open = !heap->watch && !heap->closers &&
+		    !__atomic_load_n(&heap->guard_due[cpu], __ATOMIC_RELAXED);
 
-	__atomic_store_n(&heap->cpu[cpu], open ? heap->online[cpu] : &heap->nobody,
-			 __ATOMIC_RELEASE);
-	port_heap_publish(heap, cpu);
+	publish(heap, cpu, open ? heap->online[cpu] : &heap->nobody);
+}
+
+/*
+ * Looks at nothing, so what it writes is never what somebody else has just made of it: it may come
+ * between the two writes of whoever opens or closes under the lock.
+ */
+void kheap_cpu_close(struct kheap *heap, unsigned cpu)
+{
+	publish(heap, cpu, &heap->nobody);
 }
 
 static void publish_all(struct kheap *heap)

@@ -33,6 +33,7 @@ if(QUIRE_RELACY)
 	set(KMALLOC_PROVED alloc/arena.c alloc/magazine.c alloc/slab.c alloc/kmalloc.c alloc/kmalloc_watch.c
 		alloc/kmalloc_guard.c alloc/kmalloc_guard_hit.c alloc/kmalloc_check.c)
 	quire_relacy_test(kmalloc kmalloc fast SOURCES ${KMALLOC_PROVED})
+	quire_relacy_test(restart kmalloc fast tlb SOURCES ${KMALLOC_PROVED})
 endif()
 
 # The tests of many threads once more, under ThreadSanitizer; label tsan. It looks at the real orders of the real

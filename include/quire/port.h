@@ -33,6 +33,7 @@
 
 struct page;
 struct kheap;
+struct kheap_cpu;
 
 /* CPUs online: 1 until others are up; their numbers are 0 .. port_cpus() - 1. Only rises. */
 unsigned port_cpus(void);
@@ -55,12 +56,12 @@ void port_back_descriptors(struct page *descs_of_block, pfn_t frame);
 void port_cpus_sync(void);
 
 /*
- * heap->cpu[cpu] has changed: what that CPU's magazine_pop() and magazine_push() (quire_fast.h,
+ * heap->cpu[cpu] is `seen` now: what that CPU's magazine_pop() and magazine_push() (quire_fast.h,
  * beside quire_port.h) shall use. They happen between two interrupts, as seen from their CPU: whoever
  * calls port_cpus_sync() after this knows that they use what it says. Nothing to do where they
  * look into heap->cpu[] themselves.
  */
-void port_heap_publish(const struct kheap *heap, unsigned cpu);
+void port_heap_publish(const struct kheap *heap, unsigned cpu, struct kheap_cpu *seen);
 
 /* When wrong use was found. */
 enum misuse_when {

@@ -84,10 +84,11 @@ void port_cpus_sync(void)
 	}
 }
 
-void port_heap_publish(const struct kheap *heap, unsigned cpu)
+void port_heap_publish(const struct kheap *heap, unsigned cpu, struct kheap_cpu *seen)
 {
 	(void)heap;
 	(void)cpu;
+	(void)seen;
 }
 
 unsigned port_cpus(void)

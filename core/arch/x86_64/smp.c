@@ -74,11 +74,11 @@ struct cpu *cpu_at(unsigned index)
 }
 
 /* One that is not started yet finds it when it is. GS has room for one heap. */
-void port_heap_publish(const struct kheap *heap, unsigned cpu)
+void port_heap_publish(const struct kheap *heap, unsigned cpu, struct kheap_cpu *seen)
 {
 	assert(heap == &kernel_heap);
 	if (cpus[cpu])
-		__atomic_store_n(&cpus[cpu]->heap, heap->cpu[cpu], __ATOMIC_RELEASE);
+		__atomic_store_n(&cpus[cpu]->heap, seen, __ATOMIC_RELEASE);
 }
 
 /* ---- what the trampoline needs ---- */

@@ -74,13 +74,41 @@ inline void interrupt(void (*handler)())
 	me().irq_on = true;
 }
 
-inline bool take_interrupts()
+inline bool surprising;    /* the handler comes at its own times */
+inline unsigned surprises; /* so often the handler may come by itself, on `surprised` */
+inline unsigned surprised;
+
+inline bool comes_by_itself()
 {
-	if (!prove::exchange(pending[prove_cpu()], 0u, rl::mo_acq_rel))
+	if (!surprises || prove_cpu() != surprised || !rl::rand(2))
 		return false;
-	if (handler)
+	surprises--;
+	return true;
+}
+
+/* Has another CPU sent one? (An addition sees the newest, and orders nothing.) */
+inline bool is_pending()
+{
+	return prove::add(pending[prove_cpu()], 0u, rl::mo_relaxed) &&
+	       prove::exchange(pending[prove_cpu()], 0u, rl::mo_acquire);
+}
+
+inline void handle_pending()
+{
+	if (handler && !surprising)
 		interrupt(handler);
 	interrupt(real_tlb_interrupt);
+}
+
+inline bool take_interrupts()
+{
+	if (!prove::active)
+		return false;
+	if (comes_by_itself())
+		interrupt(handler);
+	if (!is_pending())
+		return false;
+	handle_pending();
 	return true;
 }
 
@@ -121,6 +149,8 @@ inline void reset(unsigned online, unsigned who_ask)
 	pte = 1;
 	frame = 0;
 	handler = nullptr;
+	surprising = false;
+	surprises = 0;
 	prove::share(finished);
 	prove::share(pte);
 	real_reset(online);
@@ -167,7 +197,7 @@ void prove_forget(void)
 
 void prove_send(unsigned cpu)
 {
-	(void)prove::exchange(cpus::pending[cpu], 1u, rl::mo_acq_rel);
+	(void)prove::exchange(cpus::pending[cpu], 1u, rl::mo_release);
 }
 
 void prove_instruction(const char *text)

@@ -16,12 +16,13 @@
 #define POOL_PAGES   (BLOCK_PAGES + PROVE_PAGES)
 #define BLOCK_ORDER  1
 #define BLOCK_PAGES  2u /* in front: the slab of magazines */
-#define CPU_BYTES    (10 * PAGE_BYTES)
+#define CPU_BYTES    (7 * PAGE_BYTES)
+#define RUNS         (PROVE_HEAP_CPUS + 1) /* of CPU 1, and two for guarded objects */
 
 struct kheap kernel_heap;
 
 static char pool[POOL_PAGES][PAGE_BYTES] __attribute__((aligned(65536)));
-static char cpu_memory[PROVE_HEAP_CPUS][CPU_BYTES] __attribute__((aligned(4096)));
+static char run_memory[RUNS][CPU_BYTES] __attribute__((aligned(4096)));
 static char guard_window[8][PAGE_BYTES] __attribute__((aligned(4096)));
 
 static struct {
@@ -42,7 +43,7 @@ static const struct part {
 	{&kernel_heap, sizeof kernel_heap},
 	{&w, sizeof w},
 	{pool, sizeof pool},
-	{cpu_memory, sizeof cpu_memory},
+	{run_memory, sizeof run_memory},
 };
 
 static uint64_t first_frame(void)
@@ -77,7 +78,7 @@ void real_heap_reset(void)
 
 	memset(&w, 0, sizeof w);
 	memset(pool, 0, sizeof pool);
-	memset(cpu_memory, 0, sizeof cpu_memory);
+	memset(run_memory, 0, sizeof run_memory);
 	w.pages = (struct page_allocator){
 		.descs = w.descs - first_frame(),
 		.pfn_limit = first_frame() + POOL_PAGES,
@@ -122,6 +123,7 @@ void real_heap_share(void)
 	prove_share(&heap->lock.held, sizeof heap->lock.held);
 	prove_share(&w.pages.lock.held, sizeof w.pages.lock.held);
 	prove_share(&heap->watch, sizeof heap->watch);
+	prove_share(&heap->guard_due[1], sizeof heap->guard_due[1]);
 	prove_share(&heap->empty_pages, sizeof heap->empty_pages);
 	prove_share(&heap->empty_most, sizeof heap->empty_most);
 	prove_share(&heap->slab_pages_held, sizeof heap->slab_pages_held);
@@ -198,6 +200,16 @@ void real_watch(uint32_t on, uint32_t off)
 	kheap_watch(&kernel_heap, on, off);
 }
 
+void real_close_and_open(void)
+{
+	port_irq_t irq = kheap_close(&kernel_heap);
+
+	for (unsigned cpu = 0; cpu < PROVE_HEAP_CPUS; cpu++)
+		(void)real_cached(cpu);
+	kheap_open_locked(&kernel_heap);
+	spin_unlock(&kernel_heap.lock, irq);
+}
+
 void real_tick(void)
 {
 	kheap_guard_tick(&kernel_heap);
@@ -272,9 +284,10 @@ uint64_t real_refused(void)
 	return w.refused;
 }
 
-void *real_heap_of(unsigned cpu)
+void real_publish(void)
 {
-	return kernel_heap.cpu[cpu];
+	for (unsigned cpu = 0; cpu < PROVE_HEAP_CPUS; cpu++)
+		port_heap_publish(&kernel_heap, cpu, kernel_heap.cpu[cpu]);
 }
 
 bool real_is_open(unsigned cpu)
@@ -318,9 +331,9 @@ pfn_t page_alloc_run_for(struct page_allocator *pa, uint64_t pages, unsigned fla
 	(void)pa;
 	(void)flags;
 	(void)caller;
-	if (pages * PAGE_BYTES > CPU_BYTES || w.runs == PROVE_HEAP_CPUS)
+	if (pages * PAGE_BYTES > CPU_BYTES || w.runs == RUNS)
 		__builtin_trap();
-	return pfn((uintptr_t)cpu_memory[w.runs++] >> PAGE_SHIFT);
+	return pfn((uintptr_t)run_memory[w.runs++] >> PAGE_SHIFT);
 }
 
 void page_free_run_for(struct page_allocator *pa, pfn_t head, uintptr_t caller)
@@ -358,6 +371,14 @@ void kheap_refuse(struct kheap *heap, const void *object, const struct kmem_cach
 	(void)caller;
 	w.refused++;
 	spin_unlock(&heap->lock, irq);
+}
+
+/* While somebody watches (WATCH_FAIL), but does not want this one to fail. */
+bool alloc_fail_hits(struct alloc_fail *f, uintptr_t caller)
+{
+	(void)f;
+	(void)caller;
+	return false;
 }
 
 /* There are no large objects. */
@@ -441,7 +462,6 @@ NEVER(size_t, debug_size, const struct kheap *heap, const struct slab *s, unsign
 NEVER(void, debug_large_free, const struct kheap *heap, const void *object, uintptr_t caller)
 NEVER(size_t, debug_large_size, const void *object, uint64_t pages)
 NEVER(const char *, debug_check, struct kheap *heap)
-NEVER(bool, alloc_fail_hits, struct alloc_fail *f, uintptr_t caller)
 NEVER(void, alloc_trace_add, struct alloc_trace *t, struct alloc_event event)
-NEVER(void, port_assert_failed, const char *expression, const char *file, int line)
-NEVER(void, port_misuse, const struct misuse *m)
+__attribute__((weak)) NEVER(void, port_assert_failed, const char *expression, const char *file,
+			    int line) NEVER(void, port_misuse, const struct misuse *m)

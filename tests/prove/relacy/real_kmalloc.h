@@ -36,6 +36,7 @@ void real_drain(void); /* this CPU's magazines and slabs, with interrupts off */
 void real_trim(void);
 const char *real_check(void);
 void real_watch(uint32_t on, uint32_t off);
+void real_close_and_open(void);  /* and look at all magazines in between */
 void real_tick(void);            /* the guard's: with interrupts off */
 void real_guard(uint32_t every); /* have some guarded objects, one in so many ticks */
 
@@ -51,7 +52,7 @@ uint64_t real_cached(unsigned cpu); /* in its magazine */
 uint64_t real_held(void);           /* pages of slabs */
 uint64_t real_failures(void);       /* of allocations */
 uint64_t real_refused(void);        /* frees */
-void *real_heap_of(unsigned cpu);   /* what a CPU's fast path shall see */
+void real_publish(void);            /* tell the CPUs anew; outside the run */
 bool real_is_open(unsigned cpu);
 
 #ifdef __cplusplus

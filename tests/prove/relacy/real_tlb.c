@@ -150,6 +150,16 @@ void real_begin(unsigned cpu)
 	begin(&other_cpus[cpu - 1]);
 }
 
+uintptr_t real_gs(unsigned cpu)
+{
+	return (uintptr_t)(cpu ? &other_cpus[cpu - 1] : &boot_cpu);
+}
+
+void real_online(unsigned count)
+{
+	online = count;
+}
+
 void real_release(void)
 {
 	struct cpu *c = &other_cpus[online - 1];
@@ -167,6 +177,7 @@ static void share_cpu(struct cpu *c)
 	prove_share(&c->sync_seen, sizeof c->sync_seen);
 	prove_share(&c->resting, sizeof c->resting);
 	prove_share(&c->started, sizeof c->started);
+	prove_share_pointer(&c->heap, sizeof c->heap);
 }
 
 void real_reset(unsigned count)

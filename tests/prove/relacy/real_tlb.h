@@ -16,6 +16,10 @@ void real_reset(unsigned online);
 /* CPU 1's, or 2's, part of the start, up to where the scheduler takes over. */
 void real_begin(unsigned cpu);
 void real_release(void);
+/* Where GS points on a CPU. */
+uintptr_t real_gs(unsigned cpu);
+/* So many are asked from now on; outside the run. */
+void real_online(unsigned count);
 /* What trap_dispatch() calls first, and the handler of VECTOR_TLB. */
 void idle_interrupted(void);
 void real_tlb_interrupt(void);
