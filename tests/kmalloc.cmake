@@ -13,6 +13,7 @@ quire_host_test(test_kmalloc_misuse SOURCES tests/unit/test_kmalloc_misuse.c ${K
 quire_host_test(test_kmalloc_debug SOURCES tests/unit/test_kmalloc_debug.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_quarantine SOURCES tests/unit/test_kmalloc_quarantine.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_guard SOURCES tests/unit/test_kmalloc_guard.c ${KMALLOC_UNDER_TEST})
+quire_host_test(test_kmalloc_guard_pool SOURCES tests/unit/test_kmalloc_guard_pool.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_oom SOURCES tests/unit/test_kmalloc_oom.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_threads SOURCES tests/unit/test_kmalloc_threads.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_watch SOURCES tests/unit/test_kmalloc_watch.c ${KMALLOC_UNDER_TEST})
