@@ -9,6 +9,7 @@ set(KMALLOC_UNDER_TEST alloc/alloc_fail.c alloc/alloc_trace.c alloc/arena.c allo
 quire_host_test(test_kmalloc SOURCES tests/unit/test_kmalloc.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_arena SOURCES tests/unit/test_arena.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_stats SOURCES tests/unit/test_kmalloc_stats.c ${KMALLOC_UNDER_TEST})
+quire_host_test(test_magazine SOURCES tests/unit/test_magazine.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_misuse SOURCES tests/unit/test_kmalloc_misuse.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_debug SOURCES tests/unit/test_kmalloc_debug.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_quarantine SOURCES tests/unit/test_kmalloc_quarantine.c ${KMALLOC_UNDER_TEST})
