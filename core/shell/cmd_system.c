@@ -189,7 +189,7 @@ static int list_misuses(void)
 
 	shell_printf("test misuse NAME [--cpu N], with NAME one of\n");
 	for (size_t i = 0; (c = misuse_case_at(i)); i++)
-		shell_printf("  %-24s %s\n", c->name, c->what);
+		shell_printf("  %-27s %s\n", c->name, c->what);
 	return 0;
 }
 
