@@ -253,7 +253,13 @@ class Guest:
         if self.serial:
             self.serial.connect()
         if self.machine.resume:
-            self.wait("resumed guest", lambda: self.qmp.execute("query-status")["running"], 60)
+            self.wait("resumed guest", self.has_resumed, 60)
+
+    def has_resumed(self):
+        try:
+            return self.qmp.execute("query-status")["running"]
+        except GuestEnded:
+            return True  # it ran, to its end
 
     def close(self):
         if self.process and self.process.poll() is None:

@@ -126,11 +126,12 @@ SELFTEST(corruption)
 	};
 	const uint64_t head_word = DESC_HEAD_1(ORDER), double_word = DESC_HEAD_1(ORDER + 6);
 	pfn_t block = page_alloc(&kernel_pages, ORDER, PAGE_ANY);
-	struct page *descs = &kernel_pages.descs[block.n];
 	uint64_t *managed = &kernel_pages.zones[PAGE_ZONE_LOW].managed;
+	struct page *descs;
 	const char *error;
 
 	expect(!pfn_is_none(block), "out of memory");
+	descs = &kernel_pages.descs[block.n];
 	error = corrupt(&descs[TAIL].word, head_word,
 			"a page inside a block has a descriptor of its own");
 	if (!error)
