@@ -21,7 +21,8 @@ if(QUIRE_RELACY)
 		target_link_options(prove_${name} PRIVATE -no-pie -fuse-ld=lld -Wl,--gc-sections
 			-Wl,-z,nostart-stop-gc)
 		target_include_directories(prove_${name} PRIVATE prove/relacy ${PROJECT_SOURCE_DIR}/include
-			${PROJECT_SOURCE_DIR}/alloc ${PROJECT_SOURCE_DIR}/core ${PROJECT_SOURCE_DIR}/core/arch/${QUIRE_ARCH})
+			${PROJECT_SOURCE_DIR}/alloc ${PROJECT_SOURCE_DIR}/core ${PROJECT_SOURCE_DIR}/proc
+			${PROJECT_SOURCE_DIR}/core/arch/${QUIRE_ARCH})
 		add_dependencies(tests prove_${name})
 		add_test(NAME prove_${name} COMMAND prove_${name})
 		set_tests_properties(prove_${name} PROPERTIES LABELS "host;prove" TIMEOUT 300)
@@ -33,6 +34,8 @@ if(QUIRE_RELACY)
 	set(KMALLOC_PROVED alloc/arena.c alloc/magazine.c alloc/slab.c alloc/kmalloc.c alloc/kmalloc_watch.c
 		alloc/kmalloc_guard.c alloc/kmalloc_guard_hit.c alloc/kmalloc_check.c)
 	quire_relacy_test(kmalloc kmalloc fast SOURCES ${KMALLOC_PROVED})
+	quire_relacy_test(wake wake tlb SOURCES proc/balance.c proc/wait_queue.c proc/thread.c proc/thread_table.c
+		proc/reaper.c proc/run_queue.c proc/sleep_queue.c proc/sched_check.c)
 	quire_relacy_test(restart kmalloc fast tlb SOURCES ${KMALLOC_PROVED})
 endif()
 

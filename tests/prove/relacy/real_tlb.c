@@ -67,6 +67,16 @@ void real_tlb_interrupt(void)
 	handlers[VECTOR_TLB]();
 }
 
+void real_kick_init(void)
+{
+	arch_smp_init();
+}
+
+void real_kicked(void)
+{
+	handlers[VECTOR_KICK]();
+}
+
 void apic_end_of_interrupt(void)
 {
 }
@@ -137,7 +147,8 @@ void arch_halt(void)
 	__builtin_trap();
 }
 
-void sched_cpu_run(void)
+/* Unless the scheduler is under test, too (real_wake.c). */
+__attribute__((weak)) void sched_cpu_run(void)
 {
 	prove_first_thread();
 	__builtin_trap();

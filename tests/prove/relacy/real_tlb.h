@@ -23,6 +23,9 @@ void real_online(unsigned count);
 /* What trap_dispatch() calls first, and the handler of VECTOR_TLB. */
 void idle_interrupted(void);
 void real_tlb_interrupt(void);
+/* Where the handler of VECTOR_KICK is set, and it. */
+void real_kick_init(void);
+void real_kicked(void);
 
 void tlb_shootdown(void);
 void port_cpus_sync(void);

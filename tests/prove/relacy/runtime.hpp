@@ -92,6 +92,8 @@ inline uintptr_t weakened; /* an address in the code, 0 for none */
 inline int weakened_to;
 inline int broken; /* what a model takes away beside orders; 0: nothing */
 
+inline bool active; /* the model's threads run */
+
 #define SPLIT (-1) /* weaker than any order: a load and a store in place of one operation */
 
 inline bool is_rmw(const char *operation)
@@ -102,7 +104,7 @@ inline bool is_rmw(const char *operation)
 
 inline int order_at(void *site, const char *operation, int order)
 {
-	if (order != __ATOMIC_RELAXED || is_rmw(operation))
+	if (active && (order != __ATOMIC_RELAXED || is_rmw(operation)))
 		places.insert({(uintptr_t)site, operation, order});
 	return (uintptr_t)site == weakened ? weakened_to : order;
 }
@@ -120,7 +122,6 @@ struct cell {
 #define CELLS_MAX      96
 #define CELLS_HASHED   4096
 #define EXECUTIONS_MAX 20000000ull
-inline bool active;     /* the model's threads run */
 inline unsigned acting; /* who does what happens while they do not */
 inline cell cells[CELLS_MAX];
 inline unsigned cell_count;
