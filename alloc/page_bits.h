@@ -88,6 +88,12 @@ static inline uint64_t word_run_starts(uint64_t word, unsigned k)
 		1,
 	};
 
+	/*@ loop invariant i <= k;
+	  @ loop invariant \forall integer j; 0 <= j ==>
+	  @   (bit(word, j) <==> ones(\at(word, Pre), j, pow2(i)));
+	  @ loop assigns i, word;
+	  @ loop variant k - i;
+	  @*/
 	for (unsigned i = 0; i < k; i++)
 		word &= word >> (1u << i);
 	return word & starts[k];

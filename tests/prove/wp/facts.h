@@ -32,6 +32,19 @@
 	FACT(pages_of, k == 12, (x >> k) == x / 4096) \
 	FACT(bytes_of, k == 12 && x < 4503599627370496, (x << k) == x * 4096)
 
+/* For sets of bits: which bits the constants of page_bits.h have, and 2^k as a shift. */
+#define BIT(word, k) (((word) & ((uint64_t)1 << (k))) != 0)
+#define BIT_AT(word, k, is) ((is) ? BIT(word, k) : !BIT(word, k))
+#define BIT_FACTS(FACT) \
+	FACT(all_ones, k < 64, BIT(0xffffffffffffffff, k)) \
+	FACT(every_2, k < 64, BIT_AT(0x5555555555555555, k, k % 2 == 0)) \
+	FACT(every_4, k < 64, BIT_AT(0x1111111111111111, k, k % 4 == 0)) \
+	FACT(every_8, k < 64, BIT_AT(0x0101010101010101, k, k % 8 == 0)) \
+	FACT(every_16, k < 64, BIT_AT(0x0001000100010001, k, k % 16 == 0)) \
+	FACT(every_32, k < 64, BIT_AT(0x0000000100000001, k, k % 32 == 0)) \
+	FACT(only_0, k < 64, BIT_AT(1, k, k == 0))
+#define POWER_FACTS(FACT) FACT(power, k <= 6, ((uint64_t)1 << k) == POWER(k))
+
 #define FACT_AXIOM(name, when, then) axiom name: \forall uint64_t x, k; (when) ==> (then);
 /* clang-format on */
 

@@ -62,7 +62,7 @@ prove() {
 	esac
 	# shellcheck disable=SC2086 # options are words
 	frama-c -c11 -wp -wp-rte -wp-prover z3,cvc4 -wp-timeout 30 -wp-par 2 $options \
-		-cpp-extra-args="-I$top/include -I$top/alloc -I$top/tests/host -DQUIRE_HOSTED" \
+		-cpp-extra-args="-I$top/include -I$top/alloc -I$top/tests/host -DQUIRE_HOSTED ${defines:-}" \
 		"$here/$file.c" >"$home/out" 2>&1 || { cat "$home/out"; failed=1; }
 	goals "$file" "${@:3}" || failed=1
 }
@@ -73,4 +73,10 @@ prove region -warn-unsigned-overflow lemma
 prove region -warn-unsigned-overflow region_kind_name region_kind_is_managed region_is_managed region_end pfn \
 	bytes_to_pages entry_round entries_round entry_less sift_down entries_sort cursors_init cursor_covers_from \
 	sweep_next region_check region_pages region_find region_overlap_pages
+# Of the search in bits; the loop of word_run_starts() and what it ends with, each with the facts it needs.
+prove bits -warn-unsigned-overflow lemma
+prove bits -warn-unsigned-overflow bits_lowest bits_test runs_words bits_find
+prove bits "" bits_mask
+defines=-DLOOP_ONLY prove bits "-wp-prop=-where" word_run_starts
+prove bits "-wp-prop=where" word_run_starts
 exit $failed
