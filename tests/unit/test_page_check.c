@@ -223,6 +223,45 @@ static void test_sums(void **state)
 	BREAK(zone->managed, zone->managed + 1, "managed pages are not free + used");
 }
 
+/* The only superblock of its list, which has nothing left to serve from it. */
+static void test_a_list_that_cannot_serve(void **state)
+{
+	(void)state;
+	page_setup(GIB, PAGEBLOCK_PAGES);
+	memset(pa.cache_limit, 0, sizeof pa.cache_limit);
+	sb = &pa.superblocks[0];
+	assert_false(pfn_is_none(page_alloc(&pa, 9, PAGE_ANY)));
+	BREAK(sb->top, CLASS_NONE, "a zone's list holds a superblock that cannot serve it");
+	BREAK(sb->class_words[0], 1, "a class's set and its summary differ");
+}
+
+static void test_a_list_that_leaves_the_array(void **state)
+{
+	unsigned c;
+
+	(void)state;
+	page_setup(GIB, 2 * (uint64_t)GIB);
+	(void)!page_alloc_run(&pa, 5, PAGE_ANY).n;
+	sb = &pa.superblocks[0];
+	c = block_info(sb, 0)->block_class;
+	BREAK(sb->link[c].next, pa.superblock_count, "a zone's list does not end");
+}
+
+/* A sample is in no bitmap. */
+static void test_a_sample_that_is_free(void **state)
+{
+	pfn_t f;
+
+	(void)state;
+	host_ram_init((uint64_t)2 * GIB * PAGE_BYTES);
+	f = page_alloc(&pa, 0, PAGE_ANY);
+	page_sample_next(&pa);
+	page_free(&pa, f, 0);
+	assert_int_equal(pa.sample_count, 1);
+	BREAK(pa.samples[pa.sample_first].n, 2 * (uint64_t)GIB - 1,
+	      "a sampled page is free, or no RAM");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +275,9 @@ int main(void)
 		cmocka_unit_test_setup(test_sets_and_lists, setup),
 		cmocka_unit_test_setup(test_a_list_of_the_wrong_zone, setup),
 		cmocka_unit_test_setup(test_sums, setup),
+		cmocka_unit_test(test_a_list_that_cannot_serve),
+		cmocka_unit_test(test_a_list_that_leaves_the_array),
+		cmocka_unit_test_setup(test_a_sample_that_is_free, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -287,6 +287,42 @@ static void test_threads(void **state)
 	assert_int_equal(page_free_pages(&pa), free);
 }
 
+/* Memory below 4 GiB is for those who need it, while there is other: no CPU keeps it. */
+static void test_scarce_memory_is_not_kept(void **state)
+{
+	const struct region ram[] = {
+		{{3 * (uint64_t)GIB}, 64 * MIB, REGION_USABLE},
+		{{4 * (uint64_t)GIB}, 64 * MIB, REGION_USABLE},
+	};
+	uint64_t cached;
+	pfn_t f;
+
+	(void)state;
+	host_pages_init(&pa, ram, array_len(ram));
+	f = page_alloc(&pa, 0, PAGE_BELOW_4G);
+	page_free(&pa, page_alloc(&pa, 0, PAGE_ANY), 0);
+	cached = page_figures().cached;
+	assert_true(cached > 0);
+	page_free(&pa, f, 0);
+	assert_int_equal(page_figures().cached, cached);
+	page_verify();
+}
+
+/* What a CPU frees it keeps, also where memory is less than a GiB. */
+static void test_little_memory_is_kept(void **state)
+{
+	uint64_t cached;
+	pfn_t f;
+
+	(void)state;
+	page_setup(GIB, 64 * MIB);
+	f = page_alloc(&pa, 0, PAGE_ANY);
+	cached = page_figures().cached;
+	page_free(&pa, f, 0);
+	assert_int_equal(page_figures().cached, cached + 1);
+	page_verify();
+}
+
 #define CASE(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -304,6 +340,8 @@ int main(void)
 		CASE(test_a_cpu_without_a_cache_works),
 		CASE(test_metadata_a_page),
 		CASE(test_threads),
+		CASE(test_scarce_memory_is_not_kept),
+		CASE(test_little_memory_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,6 +111,7 @@ static void test_whole_pageblocks_stay_untouched(void **state)
 	f = page_alloc(&pa, 18, PAGE_ANY);
 	assert_false(page_facts(f.n + 5000).free);
 	assert_int_equal(page_facts(f.n + 5000).head.n, f.n);
+	assert_int_equal(page_facts(f.n).block_free, 0);
 	assert_int_equal(page_facts(f.n + 5000).block_free, 0);
 	assert_int_equal(host_backing.calls, 1);
 	page_free(&pa, f, 18);
@@ -327,6 +328,93 @@ static void test_more_dirty_pageblocks_than_are_noted(void **state)
 	free(frames);
 }
 
+/* A source of memory that counts, and once has none. */
+static struct {
+	uint64_t bytes;
+	int calls, fails_at;
+} source;
+
+static void *counted_alloc(size_t bytes)
+{
+	if (source.calls++ == source.fails_at)
+		return NULL;
+	source.bytes += bytes;
+	return host_boot_alloc(bytes);
+}
+
+/* One allocation fails, and those after it do not. */
+static void test_any_one_boot_allocation_may_fail(void **state)
+{
+	const struct region ram[] = {{pfn(GIB), GIB, REGION_USABLE}};
+	struct page_config config;
+
+	(void)state;
+	for (int n = 0; n < 8; n++) {
+		assert_int_equal(host_pages_config(&config, ram, 1), 0);
+		config.boot_alloc = config.boot_alloc_raw = counted_alloc;
+		memset(&source, 0, sizeof source);
+		source.fails_at = n;
+		assert_int_equal(page_init(&pa, &config), -ENOMEM);
+		assert_int_equal(source.calls, 8);
+	}
+}
+
+/* What the books cost is what they took; the index ends with the last GiB. */
+static void test_the_cost_of_the_books(void **state)
+{
+	const struct region ram[] = {{pfn(GIB), GIB, REGION_USABLE}};
+	struct page_config config;
+
+	(void)state;
+	assert_int_equal(host_pages_config(&config, ram, 1), 0);
+	config.boot_alloc = config.boot_alloc_raw = counted_alloc;
+	memset(&source, 0, sizeof source);
+	source.fails_at = -1;
+	assert_int_equal(page_init(&pa, &config), 0);
+	assert_int_equal(page_figures().metadata_bytes, source.bytes);
+	assert_int_equal(pa.desc_frames_used, 512);
+	assert_int_equal(pa.index_entries, 2);
+	page_setup(1, 300);
+	assert_int_equal(pa.index_entries, 1);
+}
+
+/* A GiB described in part, and whole ones behind it: each has records of its own. */
+static void test_part_of_a_gib_before_whole_ones(void **state)
+{
+	const struct region ram[] = {
+		{pfn(GIB), 64 * 512, REGION_USABLE},
+		{pfn(2 * (uint64_t)GIB), GIB, REGION_USABLE},
+	};
+	static pfn_t got[64 * 512];
+	pfn_t large;
+
+	(void)state;
+	host_pages_init(&pa, ram, array_len(ram));
+	assert_int_equal(page_alloc_bulk(&pa, got, array_len(got), PAGE_ANY), array_len(got));
+	assert_int_equal(got[array_len(got) - 1].n, GIB + 64 * 512 - 1);
+	large = page_alloc(&pa, 18, PAGE_ANY);
+	assert_int_equal(large.n, 2 * (uint64_t)GIB);
+	page_verify();
+	page_free(&pa, large, 18);
+	page_free_bulk(&pa, got, array_len(got));
+	page_verify();
+	assert_int_equal(page_free_pages(&pa), 64 * 512 + GIB);
+}
+
+/* Pageblocks of which some pages were handed over, and then all. */
+static void test_adding_the_rest_and_more_panics(void **state)
+{
+	const struct region ram[] = {{pfn(GIB), 1024, REGION_USABLE}};
+	struct page_config config;
+
+	(void)state;
+	assert_int_equal(host_pages_config(&config, ram, 1), 0);
+	assert_int_equal(page_init(&pa, &config), 0);
+	assert_int_equal(page_add(&pa, pfn(GIB), 1), 1);
+	assert_int_equal(page_add(&pa, pfn(GIB + 513), 1), 1);
+	page_add_panics(GIB, 512);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +432,10 @@ int main(void)
 		cmocka_unit_test(test_low_memory_alone),
 		cmocka_unit_test(test_a_gib_described_in_part),
 		cmocka_unit_test(test_more_dirty_pageblocks_than_are_noted),
+		cmocka_unit_test(test_any_one_boot_allocation_may_fail),
+		cmocka_unit_test(test_the_cost_of_the_books),
+		cmocka_unit_test(test_part_of_a_gib_before_whole_ones),
+		cmocka_unit_test(test_adding_the_rest_and_more_panics),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,8 @@ static void test_never_allocated(void **state)
 {
 	(void)state;
 	page_free(&pa, pfn(GIB + 5), 0);
+	assert_int_equal(host_last_misuse.freed_by, 0);
+	assert_int_equal(page_facts(GIB + 5).freed_by, 0);
 	assert_refused("free of a page that is not allocated");
 	page_free_run(&pa, pfn(GIB + 5));
 	assert_refused("free of a page that is not allocated");
@@ -59,6 +61,7 @@ static void test_interior_page(void **state)
 	assert_int_equal(host_last_misuse.object, f.n * PAGE_BYTES);
 	assert_int_equal(host_last_misuse.bytes, 16 * PAGE_BYTES);
 	assert_int_equal(host_last_misuse.allocated_by, full_caller(CALLER));
+	assert_null(host_last_misuse.freed_to); /* which page it is is wrong, not the order */
 	assert_refused("free of a page inside a block");
 	f = page_alloc(&pa, 11, PAGE_ANY);
 	page_free(&pa, pfn_add(f, 1500), 0); /* its pageblock was never opened */
@@ -136,6 +139,7 @@ static void test_shared_page(void **state)
 	(void)state;
 	page_get(&pa, f);
 	page_free(&pa, f, 1);
+	assert_null(host_last_misuse.freed_to); /* the order is right */
 	assert_refused("free of a shared page");
 	page_put(&pa, f);
 	page_free(&pa, f, 1);
@@ -150,11 +154,18 @@ static void test_slab_page(void **state)
 	(void)state;
 	page_set_slab(&pa, f, 1, &slab);
 	page_free(&pa, f, 1);
+	assert_int_equal(host_last_misuse.allocated_by, 0); /* the slab's address is no caller */
 	assert_refused("free of a page of a slab");
 	page_free(&pa, pfn_add(f, 1), 0);
 	assert_refused("free of a page of a slab");
 	page_clear_slab(&pa, f, 1);
 	page_free(&pa, f, 1);
+	/* One that has descriptors of its own in more than one pageblock. */
+	f = page_alloc(&pa, 11, PAGE_ANY);
+	page_set_slab(&pa, f, 11, &slab);
+	page_verify();
+	page_clear_slab(&pa, f, 11);
+	page_free(&pa, f, 11);
 	assert_int_equal(host_misuses, 0);
 }
 
@@ -249,6 +260,21 @@ static void test_clearing_what_is_no_slab_panics(void **state)
 	pa.lock.held = 0;
 }
 
+/* The frames end at pfn_limit, whatever lies behind them. */
+static void test_behind_the_last_frame(void **state)
+{
+	pfn_t run = page_alloc_run(&pa, 3, PAGE_ANY);
+	uint64_t limit = pa.pfn_limit;
+
+	(void)state;
+	pa.pfn_limit = run.n;
+	page_free_run(&pa, run);
+	pa.pfn_limit = limit;
+	assert_refused("free of a page that is not the allocator's");
+	page_free_run(&pa, run);
+	assert_int_equal(host_misuses, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +290,7 @@ int main(void)
 		cmocka_unit_test_setup(test_references_to_nothing, setup),
 		cmocka_unit_test_setup(test_bulk_with_wrong_ones, setup),
 		cmocka_unit_test_setup(test_clearing_what_is_no_slab_panics, setup),
+		cmocka_unit_test_setup(test_behind_the_last_frame, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -251,6 +251,44 @@ static void test_no_such_node(void **state)
 	}
 }
 
+/* A node's CPUs may cache from its first superblock to its last, and nothing of others. */
+static void test_what_cpus_may_cache(void **state)
+{
+	const struct region ram[] = {
+		{pfn(4 * (uint64_t)GIB), 512, REGION_USABLE},
+		{pfn(5 * (uint64_t)GIB), 512, REGION_USABLE},
+		{pfn(6 * (uint64_t)GIB), 512, REGION_USABLE},
+		{pfn(7 * (uint64_t)GIB), 512, REGION_USABLE},
+	};
+
+	(void)state;
+	nodes_start(2);
+	node_range(4 * (uint64_t)GIB, 2 * GIB, 0);
+	node_range(6 * (uint64_t)GIB, 2 * GIB, 1);
+	build(ram, array_len(ram));
+	assert_int_equal(pa.near[0].first, 4 * (uint64_t)GIB);
+	assert_int_equal(pa.near[0].end, 6 * (uint64_t)GIB);
+	assert_int_equal(pa.near[1].first, 6 * (uint64_t)GIB);
+	assert_int_equal(pa.near[1].end, 7 * (uint64_t)GIB + 512);
+}
+
+/* GiBs alike in their node are one stretch, and what lies behind the table is not read. */
+static void test_gibs_alike_are_one_stretch(void **state)
+{
+	const struct region ram[] = {{pfn(5 * (uint64_t)GIB), 8 * (uint64_t)GIB, REGION_USABLE}};
+
+	(void)state;
+	nodes_start(2);
+	node_range(5 * (uint64_t)GIB, 8 * (uint64_t)GIB, 1);
+	build(ram, 1);
+	assert_int_equal(pa.stretch_count, 1);
+	nodes_start(2);
+	node_range(GIB, GIB, 1);
+	memset(&ranges[1], 0, sizeof ranges - sizeof ranges[0]);
+	build(ram, 1);
+	assert_int_equal(pa.stretch_count, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +301,8 @@ int main(void)
 		cmocka_unit_test(test_useless_distances),
 		cmocka_unit_test(test_one_node),
 		cmocka_unit_test(test_no_such_node),
+		cmocka_unit_test(test_what_cpus_may_cache),
+		cmocka_unit_test(test_gibs_alike_are_one_stretch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

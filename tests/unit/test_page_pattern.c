@@ -230,6 +230,48 @@ static void test_all_ways_balance(void **state)
 	assert_int_equal(page_free_pages(&pa), 8192);
 }
 
+/* Ticks are counted anew after each; calls other than the free of a single page are waited out. */
+static void test_when_samples_are_taken(void **state)
+{
+	pfn_t f = page_alloc(&pa, 0, PAGE_ANY), pairs[16];
+
+	(void)state;
+	for (unsigned i = 0; i < array_len(pairs); i++)
+		pairs[i] = page_alloc(&pa, 1, PAGE_ANY);
+	page_sample_rate(&pa, 3);
+	for (unsigned i = 0; i < 3; i++)
+		page_sample_tick(&pa);
+	assert_ptr_equal(pa.cpu[0], &page_cpu_closed);
+	for (unsigned i = 0; i < array_len(pairs) - 1; i++) {
+		page_free(&pa, pairs[i], 1);
+		assert_ptr_equal(pa.cpu[0], &page_cpu_closed);
+	}
+	page_free(&pa, pairs[15], 1);
+	assert_ptr_equal(pa.cpu[0], pa.caches[0]);
+	for (unsigned i = 0; i < 2; i++)
+		page_sample_tick(&pa);
+	assert_ptr_equal(pa.cpu[0], pa.caches[0]);
+	page_sample_tick(&pa);
+	assert_ptr_equal(pa.cpu[0], &page_cpu_closed);
+	page_free(&pa, f, 0);
+	assert_int_equal(pa.sample_count, 1);
+}
+
+/* Pages freed many at a time remember who did it, as others do. */
+static void test_bulk_frees_have_a_name(void **state)
+{
+	pfn_t f[3];
+
+	(void)state;
+	assert_int_equal(page_alloc_bulk(&pa, f, 3, PAGE_ANY), 3);
+	page_free_bulk(&pa, f, 3);
+	assert_true(page_facts(f[1].n).freed_by != 0);
+	bytes_of(f[1])[9] = 1;
+	page_watch(&pa, 0, WATCH_DEBUG);
+	assert_int_equal(host_last_misuse.freed_by, page_facts(f[1].n).freed_by);
+	assert_refused("write to a free page");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +283,8 @@ int main(void)
 		cmocka_unit_test_setup(test_found_when_allocated, setup_debug),
 		cmocka_unit_test_setup(test_found_at_the_end, setup_debug),
 		cmocka_unit_test_setup(test_all_ways_balance, setup_debug),
+		cmocka_unit_test_setup(test_when_samples_are_taken, setup),
+		cmocka_unit_test_setup(test_bulk_frees_have_a_name, setup_debug),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

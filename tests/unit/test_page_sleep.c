@@ -247,6 +247,8 @@ static void test_the_validator_counts_them(void **state)
 	BREAK(zone->asleep, zone->asleep - 1, "a zone's count of sleeping superblocks is wrong");
 	BREAK(zone->free, zone->free - GIB, "a zone's free count is wrong");
 	BREAK(pa.superblocks[0].link[PARTIAL_LISTS].next, 5, "a zone's list does not end");
+	(void)page_facts(11 * (uint64_t)GIB);
+	BREAK(pa.index_entries, pa.index_entries - 1, "a superblock is neither awake nor asleep");
 	zone->asleep = 8;
 	for (unsigned i = 0; i < 8; i++)
 		assert_false(pfn_is_none(page_alloc(&pa, 18, PAGE_ANY)));
@@ -255,6 +257,17 @@ static void test_the_validator_counts_them(void **state)
 		fail();
 	}
 	assert_non_null(strstr(host_panic_text, "none found"));
+}
+
+/* The first superblock whose bits are in a second word. */
+static void test_the_65th_superblock(void **state)
+{
+	(void)state;
+	page_setup(4 * (uint64_t)GIB, 65 * (uint64_t)GIB);
+	pa.asleep[1] &= ~1ull;
+	assert_string_equal(page_check(&pa), "a superblock is awake and counted asleep");
+	pa.asleep[1] |= 1;
+	page_verify();
 }
 
 int main(void)
@@ -269,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_two_stretches),
 		cmocka_unit_test(test_a_quarter_of_an_exbibyte),
 		cmocka_unit_test(test_the_validator_counts_them),
+		cmocka_unit_test(test_the_65th_superblock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -200,6 +200,40 @@ static void test_bulk_requests_that_fail(void **state)
 	assert_consistent(&s);
 }
 
+/* A page that waits as a sample is free, and listed as one. */
+static void test_sampled(void **state)
+{
+	struct page_stats s;
+	pfn_t f;
+
+	(void)state;
+	host_ram_init((uint64_t)2 * GIB * PAGE_BYTES);
+	page_setup(GIB, 1024);
+	f = page_alloc(&pa, 0, PAGE_ANY);
+	page_sample_next(&pa);
+	page_free(&pa, f, 0);
+	assert_int_equal(pa.sample_count, 1);
+	s = page_figures();
+	assert_consistent(&s);
+	assert_int_equal(s.free, 1024);
+}
+
+/* How often a CPU had to fill its cache. */
+static void test_refills(void **state)
+{
+	struct page_cpu_stats s;
+
+	(void)state;
+	page_setup(GIB, GIB);
+	page_cpu_stats(&pa, 0, &s);
+	assert_int_equal(s.refills, 0);
+	page_free(&pa, page_alloc(&pa, 0, PAGE_ANY), 0);
+	page_free(&pa, page_alloc(&pa, 1, PAGE_ANY), 1);
+	page_free(&pa, page_alloc(&pa, 1, PAGE_ANY), 1); /* from the cache */
+	page_cpu_stats(&pa, 0, &s);
+	assert_int_equal(s.refills, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +242,8 @@ int main(void)
 		cmocka_unit_test(test_cached),
 		cmocka_unit_test(test_cleared),
 		cmocka_unit_test(test_bulk_requests_that_fail),
+		cmocka_unit_test(test_sampled),
+		cmocka_unit_test(test_refills),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,12 +103,34 @@ static void test_cached_pages_are_free(void **state)
 	assert_int_equal(count, 0);
 }
 
+/* A slab is seen page by page, and an object of kmalloc's is told from other runs. */
+static void test_pages_of_kmalloc(void **state)
+{
+	static uint64_t slab;
+	pfn_t f, object, run;
+
+	(void)state;
+	page_setup(GIB, GIB);
+	f = page_alloc(&pa, 2, PAGE_ANY);
+	object = page_alloc_run(&pa, 3, PAGE_OBJECT);
+	run = page_alloc_run(&pa, 3, PAGE_ANY);
+	page_set_slab(&pa, f, 2, &slab);
+	walk();
+	assert_int_equal(count, 4 + 1 + 1);
+	for (unsigned i = 0; i < 4; i++)
+		assert_seen(pfn_add(f, i), PAGE_SLAB, 1, 0);
+	assert_int_equal(found(object)->state, PAGE_RUN);
+	assert_true(found(object)->is_object);
+	assert_false(found(run)->is_object);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everything_once),
 		cmocka_unit_test(test_singles_side_by_side),
 		cmocka_unit_test(test_cached_pages_are_free),
+		cmocka_unit_test(test_pages_of_kmalloc),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,6 +128,20 @@ static void test_a_cpu_comes_while_closed(void **state)
 	assert_ptr_equal(pa.cpu[CPUS], pa.caches[CPUS]);
 }
 
+/* Every CPU there can be is online: closing and opening them touches nothing beside. */
+static void test_the_last_cpu(void **state)
+{
+	struct page_cpu *first = pa.caches[0];
+
+	(void)state;
+	assert_int_equal(page_cpu_online(&pa, PORT_CPUS_MAX - 1), 0);
+	page_watch(&pa, WATCH_TRACE, 0);
+	page_watch(&pa, 0, WATCH_TRACE);
+	assert_ptr_equal(pa.caches[0], first);
+	assert_ptr_equal(pa.cpu[PORT_CPUS_MAX - 1], pa.caches[PORT_CPUS_MAX - 1]);
+	page_verify();
+}
+
 /* ---- several CPUs ---- */
 
 struct worker {
@@ -236,6 +250,28 @@ static void test_from_several_threads(void **state)
 	page_verify();
 }
 
+/* To begin one way of watching ends no other, and a plan that is over fails nothing. */
+static void test_each_for_itself(void **state)
+{
+	const struct alloc_fail_plan all = {.mode = ALLOC_FAIL_EVERY, .n = 1};
+	static uint64_t memory[128];
+	pfn_t f;
+
+	(void)state;
+	page_watch(&pa, WATCH_TRACK, 0);
+	page_trace(&pa, alloc_trace_init(memory, sizeof memory));
+	assert_int_equal(pa.watch, WATCH_TRACK | WATCH_TRACE);
+	page_fail(&pa, &all);
+	assert_int_equal(page_alloc_bulk(&pa, &f, 1, PAGE_ANY), 0);
+	page_fail(&pa, NULL);
+	assert_int_equal(page_alloc_bulk(&pa, &f, 1, PAGE_ANY), 1);
+	/* There is no such CPU. */
+	page_cpu_drain(&pa, PORT_CPUS_MAX);
+	page_trace(&pa, NULL);
+	page_watch(&pa, 0, WATCH_TRACK);
+	page_verify();
+}
+
 #define CASE(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -246,7 +282,9 @@ int main(void)
 		CASE(test_flags),
 		CASE(test_check_leaves_it_as_it_was),
 		CASE(test_a_cpu_comes_while_closed),
+		CASE(test_the_last_cpu),
 		CASE(test_from_several_threads),
+		CASE(test_each_for_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
