@@ -13,6 +13,7 @@ quire_host_test(test_magazine SOURCES tests/unit/test_magazine.c ${KMALLOC_UNDER
 quire_host_test(test_kmalloc_misuse SOURCES tests/unit/test_kmalloc_misuse.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_debug SOURCES tests/unit/test_kmalloc_debug.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_quarantine SOURCES tests/unit/test_kmalloc_quarantine.c ${KMALLOC_UNDER_TEST})
+quire_host_test(test_kmalloc_limits SOURCES tests/unit/test_kmalloc_limits.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_guard SOURCES tests/unit/test_kmalloc_guard.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_guard_pool SOURCES tests/unit/test_kmalloc_guard_pool.c ${KMALLOC_UNDER_TEST})
 quire_host_test(test_kmalloc_oom SOURCES tests/unit/test_kmalloc_oom.c ${KMALLOC_UNDER_TEST})

@@ -62,6 +62,18 @@ static void test_probability_is_what_it_was(void **state)
 			 0x1516896c36685cd);
 }
 
+/* No chance is none, whatever the number: that of this seed's first call is 0. */
+static void test_probability_of_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		pattern((struct alloc_fail_plan){.mode = ALLOC_FAIL_PROB, .n = 0, .seed = 348462}),
+		0);
+	assert_int_equal(
+		pattern((struct alloc_fail_plan){.mode = ALLOC_FAIL_PROB, .n = 1, .seed = 348462}),
+		1);
+}
+
 /* Calls from elsewhere neither fail nor count. The return address lies behind the call. */
 static void test_only_from_one_caller(void **state)
 {
@@ -117,6 +129,23 @@ static void *by_run(void)
 
 static void *(*const ways[])(void) = {by_alloc,   by_zeroing, by_array, by_alignment,
 				      by_realloc, by_block,   by_run};
+
+/* A plan that is over stays so, whoever watches next. */
+static void test_a_plan_ends(void **state)
+{
+	(void)state;
+	kheap_fail(&kernel_heap, &(struct alloc_fail_plan){.mode = ALLOC_FAIL_EVERY, .n = 1});
+	assert_null(kmalloc(64));
+	kheap_fail(&kernel_heap, NULL);
+	kheap_watch(&kernel_heap, WATCH_TRACK, 0);
+	for (unsigned i = 0; i < array_len(ways); i++) {
+		void *object = ways[i]();
+
+		assert_non_null(object);
+		kfree(object);
+	}
+	kheap_watch(&kernel_heap, 0, WATCH_TRACK);
+}
 
 /* Each way to kmalloc is one call, and the failure leaves nothing behind. */
 static void test_every_way_to_kmalloc(void **state)
@@ -256,7 +285,9 @@ int main(void)
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_probability),
 		cmocka_unit_test(test_probability_is_what_it_was),
+		cmocka_unit_test(test_probability_of_nothing),
 		cmocka_unit_test(test_only_from_one_caller),
+		heap_test(test_a_plan_ends),
 		heap_test(test_every_way_to_kmalloc),
 		heap_test(test_typed_caches),
 		heap_test(test_moving),

@@ -160,7 +160,26 @@ static void test_off_is_off(void **state)
 	kfree(kmalloc(20000));
 	for (size_t i = 0; i < sizeof memory; i++)
 		assert_int_equal(memory[i], 0xee);
+	assert_int_equal(kernel_heap.watch, 0); /* and the magazines serve again */
 	trace = alloc_trace_init(memory, sizeof memory);
+}
+
+/* Events lie in time as they came; and what came is called by its name, or by none. */
+static void test_when_and_what(void **state)
+{
+	uint64_t before = port_cycles(), between;
+	struct alloc_event event;
+
+	(void)state;
+	alloc_trace_add(trace, (struct alloc_event){.operation = TRACE_BULK_FREE});
+	between = port_cycles();
+	alloc_trace_add(trace, (struct alloc_event){.operation = TRACE_KMALLOC});
+	assert_true(alloc_trace_read(trace, 0, &event));
+	assert_in_range(event.cycles, before, between);
+	assert_string_equal(alloc_operation_name(event.operation), "bulk_free");
+	assert_true(alloc_trace_read(trace, 1, &event));
+	assert_in_range(event.cycles, between, port_cycles());
+	assert_string_equal(alloc_operation_name(TRACE_OPERATIONS), "?");
 }
 
 #define trace_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -171,7 +190,7 @@ int main(void)
 		trace_test(test_objects),    trace_test(test_pages),
 		trace_test(test_failures),   trace_test(test_full_to_the_brim),
 		trace_test(test_failures),   trace_test(test_the_oldest_are_overwritten),
-		trace_test(test_off_is_off),
+		trace_test(test_off_is_off), trace_test(test_when_and_what),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -272,9 +272,11 @@ static void test_large_of_a_power_of_two(void **state)
 
 static void test_realloc_in_place(void **state)
 {
-	char *a = kmalloc(290), *b = kmalloc(3 * PAGE_BYTES);
+	char *a = kmalloc(290), *b = kmalloc(3 * PAGE_BYTES), *largest = kmalloc(KMALLOC_SMALL_MAX);
 
 	(void)state;
+	assert_ptr_equal(krealloc(largest, KMALLOC_SMALL_MAX - 100), largest);
+	kfree(largest);
 	assert_ptr_equal(krealloc(a, 320), a);
 	assert_ptr_equal(krealloc(a, 289), a);
 	assert_ptr_equal(krealloc(b, 2 * PAGE_BYTES + 1), b);
@@ -332,6 +334,7 @@ static void test_typed_cache(void **state)
 	assert_int_equal(stats.slabs, 7);
 	assert_int_equal(kmem_cache_destroy(cache), -EBUSY);
 	assert_int_equal(host_last_misuse.live, 200);
+	assert_int_equal(host_last_misuse.bytes, 100); /* as asked for */
 	assert_string_equal(host_last_misuse.cache, "thread");
 	for (unsigned i = 0; i < MISUSE_LEAKS; i++)
 		assert_int_equal(kmalloc_size((void *)host_last_misuse.left[i].object), 128);
@@ -522,7 +525,7 @@ static void test_cpu_stats(void **state)
 {
 	struct kheap_cpu_stats here, there;
 	struct kheap_stats all;
-	void *a = kmalloc(64), *b = kmalloc(200);
+	void *a = kmalloc(8), *b = kmalloc(200);
 
 	(void)state;
 	assert_int_equal(kheap_cpu_online(&kernel_heap, 2), 0);
@@ -533,7 +536,7 @@ static void test_cpu_stats(void **state)
 	kheap_cpu_stats(&kernel_heap, 2, &there);
 	assert_int_equal(there.magazines, 2);
 	assert_int_equal(there.objects, 2);
-	assert_int_equal(there.bytes, 64 + 208);
+	assert_int_equal(there.bytes, 8 + 208);
 	kheap_cpu_stats(&kernel_heap, 0, &here);
 	kheap_stats(&kernel_heap, &all);
 	assert_int_equal(here.objects + there.objects, all.cached_objects);

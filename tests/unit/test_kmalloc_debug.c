@@ -16,6 +16,7 @@ static void assert_found(const char *what, const void *address, const void *obje
 {
 	assert_int_equal(host_misuses, 1);
 	assert_string_equal(host_last_misuse.what, what);
+	assert_string_equal(host_last_misuse.allocator, "kmalloc");
 	assert_int_equal(host_last_misuse.when, MISUSE_FOUND);
 	assert_int_equal(host_last_misuse.address, (uintptr_t)address);
 	assert_int_equal(host_last_misuse.object, (uintptr_t)object);
@@ -399,6 +400,82 @@ static void test_together_with_guarded_objects(void **state)
 	assert_int_equal(host_misuses, 0);
 }
 
+/* What is new is neither zero nor what it was: who reads it before writing shall notice. */
+static void test_new_objects_are_filled(void **state)
+{
+	unsigned char *ways[] = {kmalloc(100), kmalloc_array(10, 10), krealloc(NULL, 100)};
+
+	(void)state;
+	for (unsigned way = 0; way < array_len(ways); way++) {
+		assert_int_equal(kmalloc_size(ways[way]), 100);
+		for (unsigned i = 0; i < 100; i++)
+			assert_int_equal(ways[way][i], 0xa5);
+		kfree(ways[way]);
+	}
+}
+
+/* The same number of bytes, and no memory for another object: it stays where it is. */
+static void test_realloc_to_the_same_size(void **state)
+{
+	void *object = kmalloc(10000), *least = kmalloc_aligned(0, 1);
+
+	(void)state;
+	kheap_fail(&kernel_heap, &(struct alloc_fail_plan){.mode = ALLOC_FAIL_EVERY, .n = 1});
+	assert_ptr_equal(krealloc(object, 10000), object);
+	kheap_fail(&kernel_heap, NULL);
+	assert_int_equal(kmalloc_size(least), 1);
+	kfree(least);
+	kfree(object);
+}
+
+/* The far end of the redzone counts; and nobody freed an object that is live. */
+static void test_far_end_of_the_redzone(void **state)
+{
+	char *keep = first_of_slab(100), *object = kmalloc(100);
+
+	(void)state;
+	kfree(object);
+	debug_drain(&kernel_heap);
+	assert_ptr_equal(kmalloc(100), object);
+	object[-(int)DEBUG_ZONE] ^= 1;
+	kfree(object);
+	assert_int_equal(host_last_misuse.freed_by, 0);
+	assert_found("write before the start of an object", object - DEBUG_ZONE, object);
+	kfree(keep);
+}
+
+/* What waits in quarantine is there for whoever would go without. */
+static void test_quarantine_before_failure(void **state)
+{
+	static pfn_t taken[64 * 512];
+	static void *objects[1000];
+	unsigned count = 0;
+	size_t n;
+
+	(void)state;
+	objects[count++] = kmalloc(1000);
+	n = page_alloc_bulk(&pages, taken, array_len(taken), PAGE_ANY);
+	while (count < array_len(objects) && (objects[count] = kmalloc(1000)) != NULL)
+		count++;
+	assert_true(count < array_len(objects));
+	kfree(objects[--count]);
+	objects[count] = kmalloc(1000);
+	assert_non_null(objects[count]);
+	page_free_bulk(&pages, taken, n);
+	for (unsigned i = 0; i <= count; i++)
+		kfree(objects[i]);
+}
+
+/* The largest object has no room for a redzone, and is to be had all the same. */
+static void test_largest_has_no_redzone(void **state)
+{
+	const size_t largest = (size_t)PAGE_BYTES << PAGE_ORDER_MAX;
+
+	(void)state;
+	assert_int_equal(debug_large_bytes(largest), largest);
+	assert_true(debug_large_bytes(largest / 2) > largest / 2);
+}
+
 /* ---- leaks ---- */
 
 static uint64_t seen, seen_bytes, with_caller;
@@ -451,6 +528,11 @@ int main(void)
 		debug_test(test_check_finds_all_of_it),
 		debug_test(test_check_beside_work_finds_nothing),
 		debug_test(test_together_with_guarded_objects),
+		debug_test(test_new_objects_are_filled),
+		debug_test(test_realloc_to_the_same_size),
+		debug_test(test_far_end_of_the_redzone),
+		debug_test(test_quarantine_before_failure),
+		debug_test(test_largest_has_no_redzone),
 		debug_test(test_walk_finds_what_is_live),
 	};
 

@@ -65,6 +65,18 @@ static void test_the_pool_is_a_small_part_of_memory(void **state)
 	pool->base = port_guard_range(2 * SLOTS + 1);
 }
 
+/* A page for each slot, one before, between and behind them; not a byte more is the pool's. */
+static void test_where_the_pool_ends(void **state)
+{
+	uint64_t end = pool->base + (2 * SLOTS + 1) * PAGE_BYTES;
+
+	(void)state;
+	assert_true(guard_owns(&kernel_heap, (void *)(uintptr_t)pool->base));
+	assert_true(guard_owns(&kernel_heap, (void *)(uintptr_t)(end - 1)));
+	assert_false(guard_owns(&kernel_heap, (void *)(uintptr_t)(pool->base - 1)));
+	assert_false(guard_owns(&kernel_heap, (void *)(uintptr_t)end));
+}
+
 static void test_check_finds_broken_slots(void **state)
 {
 	struct guard_slot *s = &pool->slot[0];
@@ -100,6 +112,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		guard_test(test_out_of_memory),
 		guard_test(test_the_pool_is_a_small_part_of_memory),
+		guard_test(test_where_the_pool_ends),
 		guard_test(test_check_finds_broken_slots),
 	};
 

@@ -541,6 +541,9 @@ static void test_check_finds_broken_heaps(void **state)
 	must_find((kernel_heap.first_cpu.large.allocs++, kernel_heap.nobody.large.pages += 2),
 		  (kernel_heap.first_cpu.large.allocs--, kernel_heap.nobody.large.pages -= 2),
 		  "large objects and their pages do not match");
+	must_find((kernel_heap.first_cpu.large.allocs += 2, kernel_heap.nobody.large.pages += 5),
+		  (kernel_heap.first_cpu.large.allocs -= 2, kernel_heap.nobody.large.pages -= 5),
+		  "large objects and their pages do not match");
 	must_find(cache->kind = KMEM_TYPED, cache->kind = KMEM_CLASS,
 		  "live caches are not those in the list");
 	must_find(*own = SLOT_FREE, *own = SLOT_LIVE, "a slab header is free");

@@ -263,6 +263,17 @@ static void test_walks(void **state)
 	kheap_watch(&kernel_heap, 0, WATCH_TRACK);
 }
 
+/* An object of a slab of many pages is met once, not once a page. */
+static void test_walks_meet_each_once(void **state)
+{
+	void *object = kmalloc(8000);
+
+	(void)state;
+	assert_non_null(walk_to(NULL, object));
+	assert_int_equal(count, 1);
+	kfree(object);
+}
+
 static void test_walks_past_guarded_objects(void **state)
 {
 	struct kmem_cache *cache = kmem_cache_create(&kernel_heap, "walked", 64, 0);
@@ -299,6 +310,7 @@ int main(void)
 		heap_test(test_magazines_come_back),
 		heap_test(test_limits_of_alignment),
 		heap_test(test_walks),
+		heap_test(test_walks_meet_each_once),
 		heap_test(test_walks_past_guarded_objects),
 	};
 

@@ -162,6 +162,58 @@ static void test_counts_are_exact(void **state)
 	}
 }
 
+/* A slab that is to empty gets its objects back at once, not those of the next burst. */
+static void test_slabs_that_empty(void **state)
+{
+	char *object, *other;
+	struct slab *s;
+
+	(void)state;
+	object = kmalloc(BYTES);
+	other = kmalloc(BYTES);
+	s = slab_of(&kernel_heap, object);
+	assert_ptr_equal(slab_of(&kernel_heap, other), s);
+	slab_slow_down(s);
+	kfree(object);
+	assert_int_equal(slab_slot_state(s, slab_slot_around(s, (uintptr_t)object)), SLOT_FREE);
+	slab_quicken(s);
+	kfree(other);
+	assert_int_equal(slab_slot_state(s, slab_slot_around(s, (uintptr_t)other)), SLOT_CACHED);
+}
+
+/* Also where a magazine holds an odd number of objects it never holds more than it has room for. */
+static void test_odd_magazines(void **state)
+{
+	static void *held[300];
+
+	(void)state;
+	assert_int_equal(kernel_heap.classes[kmalloc_class(160)].room % 2, 1);
+	for (unsigned i = 0; i < array_len(held); i++)
+		held[i] = kmalloc(160);
+	for (unsigned i = 0; i < array_len(held); i++) {
+		kfree(held[i]);
+		assert_null(kheap_check(&kernel_heap));
+	}
+}
+
+/* An object that a lock's holder frees counts once. */
+static void test_blocks_freed_under_the_lock(void **state)
+{
+	void *object = kmalloc(4 * PAGE_BYTES);
+	struct kheap_stats stats;
+	port_irq_t irq;
+
+	(void)state;
+	irq = spin_lock(&kernel_heap.lock);
+	assert_true(large_free_locked(&kernel_heap, object, 0));
+	assert_false(large_free_locked(&kernel_heap, object, 0));
+	spin_unlock(&kernel_heap.lock, irq);
+	kheap_stats(&kernel_heap, &stats);
+	assert_int_equal(stats.large_allocs, 1);
+	assert_int_equal(stats.large_frees, 1);
+	assert_int_equal(stats.large_pages, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +221,9 @@ int main(void)
 		heap_test(test_rows_of_every_length),
 		heap_test(test_nobody_shares),
 		heap_test(test_counts_are_exact),
+		heap_test(test_slabs_that_empty),
+		heap_test(test_odd_magazines),
+		heap_test(test_blocks_freed_under_the_lock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

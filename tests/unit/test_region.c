@@ -230,6 +230,10 @@ static void test_kind_out_of_range(void **state)
 	assert_int_equal(region_build(&in, 1, out, 3, &count), 0);
 	assert_int_equal(count, 1);
 	assert_int_equal(out[0].kind, REGION_RESERVED);
+	in = (struct region_input){0x10000, 4, REGION_KINDS};
+	assert_int_equal(region_build(&in, 1, out, 3, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(out[0].kind, REGION_RESERVED);
 }
 
 static void test_too_small_an_output(void **state)
@@ -414,6 +418,23 @@ static void test_carve(void **state)
 	carves("cccc mm", 2, 2, "ccmm mm", ENTRIES_MAX);
 }
 
+/* What lies beside the table in memory is none of it, however well it fits. */
+static void test_carve_looks_at_the_table_only(void **state)
+{
+	struct region r[] = {
+		{pfn(4), 4, REGION_METADATA},
+		{pfn(8), 8, REGION_USABLE},
+		{pfn(16), 4, REGION_METADATA},
+	};
+	size_t count = 1;
+
+	(void)state;
+	assert_true(region_carve(&r[1], &count, 1, pfn(8), 8, REGION_METADATA));
+	r[1].kind = REGION_USABLE;
+	assert_true(region_carve(&r[1], &count, 2, pfn(8), 4, REGION_METADATA));
+	assert_int_equal(count, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -430,6 +451,7 @@ int main(void)
 		cmocka_unit_test(test_many_overlapping),
 		cmocka_unit_test(test_check_finds_each_fault),
 		cmocka_unit_test(test_carve),
+		cmocka_unit_test(test_carve_looks_at_the_table_only),
 		cmocka_unit_test(test_queries),
 		cmocka_unit_test(test_names),
 	};
