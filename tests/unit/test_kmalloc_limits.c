@@ -70,6 +70,16 @@ static void test_headers_hold_all_states(void **state)
 	}
 }
 
+/* The largest class, too, has room to shrink in. */
+static void test_largest_class_shrinks_in_place(void **state)
+{
+	void *object = kmalloc(KMALLOC_SMALL_MAX);
+
+	(void)state;
+	assert_ptr_equal(krealloc(object, KMALLOC_SMALL_MAX - 100), object);
+	kfree(object);
+}
+
 /* All CPUs there may be: each has its magazines, and the books balance. */
 static void test_every_cpu(void **state)
 {
@@ -98,6 +108,7 @@ int main(void)
 		heap_test(test_largest_alignment),
 		heap_test(test_largest_request_trims),
 		heap_test(test_headers_hold_all_states),
+		heap_test(test_largest_class_shrinks_in_place),
 		heap_test(test_every_cpu),
 	};
 
