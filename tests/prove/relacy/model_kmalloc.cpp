@@ -4,26 +4,12 @@
  * allocates, drains, trims, or leaves the slab to everybody.
  */
 #include "heap.hpp"
+#include "no_interrupts.hpp"
 
 using namespace heap;
 
 static char gs[PROVE_HEAP_CPUS][64];
 
-extern "C" bool prove_irq_save(void)
-{
-	return true;
-}
-extern "C" void prove_irq_restore(bool)
-{
-}
-extern "C" bool prove_irq_enabled(void)
-{
-	return true;
-}
-extern "C" void prove_relax(void)
-{
-	rl::yield(1, $);
-}
 extern "C" void port_cpus_sync(void)
 {
 }

@@ -7,27 +7,12 @@
  *   objects     page_clear_object(), page_cache_push(): of several frees of one large object only
  *               one is accepted, whichever way each goes
  */
+#include "no_interrupts.hpp"
 #include "real_page.h"
-#include "runtime.hpp"
 
 static uint64_t contents; /* of the page; plain */
 static unsigned freed;
 
-extern "C" bool prove_irq_save(void)
-{
-	return true;
-}
-extern "C" void prove_irq_restore(bool)
-{
-}
-extern "C" bool prove_irq_enabled(void)
-{
-	return true;
-}
-extern "C" void prove_relax(void)
-{
-	rl::yield(1, $);
-}
 extern "C" void port_cpus_sync(void)
 {
 }

@@ -1,27 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Two CPUs add to a plain variable under a spinlock: nothing is lost, and nobody sees a half. */
-#include "runtime.hpp"
+#include "no_interrupts.hpp"
 
 struct spinlock {
 	uint32_t held, rank;
 };
 extern "C" void real_locked_add(spinlock *lock, uint64_t *value);
-
-extern "C" bool prove_irq_save(void)
-{
-	return true;
-}
-extern "C" void prove_irq_restore(bool)
-{
-}
-extern "C" bool prove_irq_enabled(void)
-{
-	return true;
-}
-extern "C" void prove_relax(void)
-{
-	rl::yield(1, $);
-}
 
 struct adders {
 	spinlock lock;
