@@ -71,4 +71,4 @@ add_dependencies(alloc_tests prove_arithmetic) # of its headers
 
 # Frama-C/WP, where it is installed (tools/setup prove); says so where it is not.
 add_test(NAME prove_wp COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/prove/wp/prove.sh)
-set_tests_properties(prove_wp PROPERTIES LABELS "host;prove" TIMEOUT 900 SKIP_RETURN_CODE 77)
+set_tests_properties(prove_wp PROPERTIES LABELS "host;prove" COST 120 TIMEOUT 900 SKIP_RETURN_CODE 77)
