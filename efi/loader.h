@@ -45,6 +45,7 @@ struct firmware_map {
 	uint64_t stride;
 	UINT32 version;
 	UINTN key;
+	bool spoiled; /* as map= asks for */
 };
 
 struct loader {
@@ -96,8 +97,8 @@ must_check EFI_STATUS map_read(struct loader *l, struct firmware_map *map);
 /* ---- spoil.c ---- */
 /* The room that any spoiled map of so many bytes takes. */
 uint64_t spoil_capacity(uint64_t bytes);
-/* Spoil a map that was read, in the way of that name; an unknown one leaves it as it is. */
-void spoil_map(const char *name, struct firmware_map *map);
+/* Spoil a map that was read, in the way of that name. False, and the map as it was, for an unknown one. */
+bool spoil_map(const char *name, struct firmware_map *map);
 
 /* ---- graphics.c ---- */
 void graphics_find(struct loader *l, struct boot_framebuffer *out);

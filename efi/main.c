@@ -8,6 +8,7 @@
  */
 #include "arch.h"
 #include "loader.h"
+#include "text.h"
 #include <quire/assert.h>
 
 #define READING_US 4000000u /* time to read a sentence */
@@ -30,11 +31,7 @@ static struct loader loader;
 
 bool loader_pretend(const struct loader *l, const char *name)
 {
-	size_t i = 0;
-
-	while (name[i] && name[i] == l->config.fail[i])
-		i++;
-	return !name[i] && !l->config.fail[i];
+	return text_equals(name, l->config.fail);
 }
 
 EFI_STATUS machine_check(struct loader *l)

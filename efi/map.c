@@ -77,6 +77,6 @@ EFI_STATUS map_read(struct loader *l, struct firmware_map *map)
 	if (bytes > map->capacity)
 		return EFI_BUFFER_TOO_SMALL;
 	if (l->config.map[0])
-		spoil_map(l->config.map, map);
+		map->spoiled = spoil_map(l->config.map, map);
 	return EFI_SUCCESS;
 }

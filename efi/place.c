@@ -59,9 +59,11 @@ static EFI_STATUS regions_make(struct loader *l, struct planning *p)
 	if (EFI_ERROR(status))
 		return loader_fail(status, "the firmware does not give its memory map");
 	count = p->map.bytes / p->map.stride;
-	if (l->config.map[0])
+	if (p->map.spoiled)
 		say("the memory map as map=%s makes it: %llu entries of %llu bytes", l->config.map,
 		    (uint64_t)count, p->map.stride);
+	else if (l->config.map[0])
+		say("quire.cfg: no map called '%s': the firmware's is used", l->config.map);
 	for (size_t i = 0; i < count; i++) {
 		const struct boot_mem_desc *d = boot_map_at(p->map.at, (uint32_t)p->map.stride, i);
 

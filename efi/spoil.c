@@ -18,6 +18,7 @@
  */
 #include "lib.h"
 #include "loader.h"
+#include "text.h"
 #include <quire/memmap.h>
 
 #define LARGE_PAGES 4096
@@ -164,22 +165,20 @@ static const struct {
 	{"crumbs", spoil_crumbs, false},
 };
 
-static bool same(const char *a, const char *b)
-{
-	while (*a && *a == *b)
-		a++, b++;
-	return *a == *b;
-}
-
 uint64_t spoil_capacity(uint64_t bytes)
 {
 	/* An entry becomes four, and any stride at most twice as wide. */
 	return 2 * (4 * bytes + (TEETH + STRANGE) * WIDE_BYTES);
 }
 
-void spoil_map(const char *name, struct firmware_map *map)
+bool spoil_map(const char *name, struct firmware_map *map)
 {
+	bool all = text_equals(name, "all"), known = all;
+
 	for (size_t i = 0; i < array_len(ways); i++)
-		if (same(name, ways[i].name) || (ways[i].boots && same(name, "all")))
+		if (text_equals(name, ways[i].name) || (all && ways[i].boots)) {
 			ways[i].spoil(map);
+			known = true;
+		}
+	return known;
 }

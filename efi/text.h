@@ -8,6 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+static inline bool text_equals(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	return *a == *b;
+}
+
 /*
  * Little-endian UCS-2 (or UTF-16), at any alignment, to UTF-8, up to a NUL or `units`. Unpaired surrogates
  * become U+FFFD. Writes at most `size` bytes, always NUL-terminated, never half a

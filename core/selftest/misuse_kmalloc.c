@@ -53,7 +53,6 @@ misuse_fn char kmalloc_read_culprit(const volatile char *at)
 MISUSE(kmalloc_double_free, "kmalloc-double-free", "an object freed twice at once")
 {
 	void *keep = kmalloc_owner(EDGE), *object = kmalloc_owner(EDGE);
-
 	bool both = keep && object;
 
 	kmalloc_first_free(object);
@@ -267,7 +266,6 @@ static bool is_read_seen(const void *object)
 static const char *write_at(size_t bytes, int64_t offset)
 {
 	char *before = kmalloc_owner(bytes), *object = kmalloc_owner(bytes);
-
 	bool both = before && object, surrounded = both && is_surrounded(object);
 
 	if (surrounded) {
@@ -319,11 +317,14 @@ MISUSE(kmalloc_underflow_first, "kmalloc-underflow-first",
 {
 	char *objects[TRIES], *first = NULL;
 	unsigned count = 0;
+	bool enough = true;
 
 	while (!first && count < TRIES) {
 		char *object = kmalloc_owner(BIG);
 
-		expect(object, "out of memory");
+		enough = object != NULL;
+		if (!enough)
+			break;
 		objects[count++] = object;
 		first = is_first_of_slab(object) ? object : NULL;
 	}
@@ -332,6 +333,7 @@ MISUSE(kmalloc_underflow_first, "kmalloc-underflow-first",
 		kmalloc_write_culprit(first - 1);
 	while (count)
 		kmalloc_first_free(objects[--count]);
+	expect(enough, "out of memory");
 	return first ? NULL : NOT_SURROUNDED;
 }
 
@@ -344,9 +346,10 @@ MISUSE(kmalloc_overflow_read, "kmalloc-overflow-read", "read of a byte behind an
 		char *object = kmalloc_owner(EDGE);
 
 		expect(object, "out of memory");
-		if (is_read_seen(object))
+		if (is_read_seen(object)) {
 			(void)kmalloc_read_culprit(object + EDGE);
-		seen |= is_read_seen(object);
+			seen = true;
+		}
 		kfree(object);
 	}
 	return seen ? NULL : "no object was guarded (kfence every)";

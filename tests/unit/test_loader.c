@@ -233,6 +233,9 @@ static void plans_for_spoiled_maps(void **state)
 	assert_int_equal(place_with("all"), EFI_SUCCESS);
 	assert_said("as map=all makes it: 4115 entries of 96 bytes");
 	assert_nothing_held();
+	assert_int_equal(place_with("wider"), EFI_SUCCESS);
+	assert_said("quire.cfg: no map called 'wider': the firmware's is used");
+	assert_nothing_held();
 }
 
 static void gives_up_on_maps_spoiled_too_much(void **state)
